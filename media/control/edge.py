@@ -1,0 +1,125 @@
+"""What the edge understands: it alone hands out lines, and it sends the BYEs of a dead card."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Trunk(msgspec.Struct, frozen=True):
+    """A carrier or PBX: where its requests come from and where ours go. Addresses are CIDR or host."""
+
+    name: str
+    sources: list[str]
+    target: str = ""
+    username: str = ""
+    password: str = ""
+
+
+class CardAddress(msgspec.Struct, frozen=True):
+    """A line card's control socket, by its number."""
+
+    card: str
+    control: str
+
+
+class Configure(msgspec.Struct, frozen=True, tag="configure"):
+    """The cards to use and the sources to serve; replaces what was known."""
+
+    cards: list[CardAddress]
+    trunks: list[Trunk] = []
+    allow: list[str] = []
+
+
+class LeaseLine(msgspec.Struct, frozen=True, tag="lease_line"):
+    """Reserve a line for a leg that will be placed within `seconds`; returns a Lease. `prefer` names a card."""
+
+    lease: str
+    prefer: str = ""
+    seconds: float = 10.0
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """A reserved line. `proxy` is the edge's SIP URI for the card's outbound route set."""
+
+    lease: str
+    card: str
+    proxy: str
+    expires: float
+
+
+class ReleaseLine(msgspec.Struct, frozen=True, tag="release_line"):
+    lease: str
+
+
+class Dialog(msgspec.Struct, frozen=True):
+    """One dialog of a card, as its file in the run directory holds it (JSON); enough to send a BYE in its place."""
+
+    card: str
+    generation: str
+    call: str
+    party: str
+    sip_call_id: str
+    local_uri: str
+    local_tag: str
+    remote_uri: str
+    remote_tag: str
+    remote_target: str
+    route_set: list[str]
+    cseq: int
+
+
+class SendByes(msgspec.Struct, frozen=True, tag="send_byes"):
+    """End these dialogs on behalf of a dead card; the edge also fails that card's pending INVITEs."""
+
+    card: str
+    generation: str
+    dialogs: list[Dialog]
+
+
+class TakeInventory(msgspec.Struct, frozen=True, tag="inventory"):
+    """Returns an Inventory."""
+
+
+class Drain(msgspec.Struct, frozen=True, tag="drain"):
+    """New INVITEs get 503; what is in a dialog passes."""
+
+
+class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
+    """Leave now."""
+
+
+EdgeCommand = Configure | LeaseLine | ReleaseLine | SendByes | TakeInventory | Drain | Shutdown
+
+
+class CardLost(msgspec.Struct, frozen=True, tag="card_lost"):
+    """The edge can reach this card no more."""
+
+    card: str
+
+
+class CardFound(msgspec.Struct, frozen=True, tag="card_found"):
+    card: str
+    generation: str
+    lines: int
+
+
+EdgeEvent = CardLost | CardFound
+
+
+class CardLines(msgspec.Struct, frozen=True):
+    card: str
+    generation: str
+    lines: int
+    used: int
+    leased: int
+    reachable: bool
+
+
+class Inventory(msgspec.Struct, frozen=True):
+    card: str
+    generation: str
+    seq: int
+    sip: str
+    cards: list[CardLines]
+    draining: bool = False
+    counters: dict[str, float] = {}

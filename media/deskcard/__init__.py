@@ -1,0 +1,1 @@
+"""WebRTC peer connections of agents and web callers on aiortc's lean audio path."""

@@ -1,0 +1,1 @@
+"""The speech worker: text to speech, cached as files, away from everything that has a clock."""

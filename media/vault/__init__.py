@@ -1,0 +1,1 @@
+"""The vault worker: encodes, analyses, encrypts and salvages recordings at low priority."""

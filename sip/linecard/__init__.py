@@ -1,0 +1,1 @@
+"""One pjsua2 endpoint: SIP legs and a conference bridge, driven over the control protocol."""
