@@ -8,7 +8,6 @@ import itertools
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar, overload
 
 import msgspec
@@ -74,9 +73,7 @@ class ControlClient:
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"control {self._path.name}")
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         for task in (self._task, self._greeting):
             if task is not None:
                 task.cancel()
@@ -94,7 +91,7 @@ class ControlClient:
     async def command(self, body: Any, reply: type[T], *, id: str | None = None, timeout: float = 5.0) -> T: ...
 
     @overload
-    async def command(self, body: Any, reply: None = None, *, id: str | None = None, timeout: float = 5.0) -> None: ...
+    async def command(self, body: Any, *, id: str | None = None, timeout: float = 5.0) -> None: ...
 
     async def command(
         self, body: Any, reply: type[T] | None = None, *, id: str | None = None, timeout: float = 5.0

@@ -98,7 +98,7 @@ class Ack(msgspec.Struct, frozen=True, tag="ack"):
 Envelope = Hello | Welcome | Refused | Command | Reply | Event | Ack
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Envelope)
+_decoder: msgspec.msgpack.Decoder[Envelope] = msgspec.msgpack.Decoder(Envelope)
 
 
 def encode(envelope: Envelope) -> bytes:

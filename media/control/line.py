@@ -90,7 +90,7 @@ class Play(msgspec.Struct, frozen=True, tag="play"):
 
 
 class PlayTone(msgspec.Struct, frozen=True, tag="play_tone"):
-    """Play one or two frequencies (Hz) with a cadence in ms (off 0: steady) until stopped or `seconds` are over (0: for ever)."""
+    """Play one or two frequencies (Hz) with a cadence in ms (off 0: steady) for `seconds` (0: until stopped)."""
 
     call: str
     party: str
