@@ -1,0 +1,56 @@
+"""Puts the HTTP surface together: routes, errors, security headers, a limit on the size of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Request, Response
+
+from api import errors
+from api.auth import Guard
+from api.pages import Pages
+from api.ports import Surface
+from api.routes import desk, operations, records, session
+
+MAX_BODY = 1024 * 1024
+POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; media-src 'self' blob:; "
+    "connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "permissions-policy": "microphone=(self), camera=()",
+}
+
+
+def create_app(surface: Surface) -> FastAPI:
+    """The ASGI application over `surface`."""
+    app = FastAPI(
+        title="Switchroom",
+        version="1",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        description="The public API of a Switchroom contact centre.",
+    )
+    app.state.surface = surface
+    app.state.guard = Guard(surface.store, surface.session_hours)
+    errors.install(app)
+
+    @app.middleware("http")
+    async def border(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        length = request.headers.get("content-length", "0")
+        chunked = "chunked" in request.headers.get("transfer-encoding", "")
+        if chunked or not length.isdigit() or int(length) > MAX_BODY:
+            return errors.answer(413, "too-large", f"A request may have {MAX_BODY} bytes, with Content-Length.")
+        response = await call_next(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    for router in (session.router, records.router, desk.router, operations.router):
+        app.include_router(router)
+    app.mount("/", Pages(surface.pages))
+    return app

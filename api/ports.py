@@ -1,0 +1,108 @@
+"""What the API needs of the rest, as Protocols; the exchange brings the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from api.models import (
+    AgentItem,
+    ContactDetail,
+    ContactPage,
+    Health,
+    IceServer,
+    Named,
+    RecordingDetail,
+    RecordingPage,
+    User,
+)
+
+
+class Search(msgspec.Struct, frozen=True):
+    """What contacts and recordings are searched by; None means any."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    number: str | None = None
+    agent: str | None = None
+    queue: str | None = None
+    final: str | None = None
+    limit: int = 50
+    before: str | None = None
+
+
+class Store(Protocol):
+    """The records. Every method may raise ApiError(503, "database-away")."""
+
+    async def user_by_name(self, name: str) -> tuple[User, str] | None:
+        """The user and the password's hash."""
+
+    async def open_session(self, token_hash: bytes, user: str, expires: datetime) -> None: ...
+
+    async def user_by_session(self, token_hash: bytes) -> User | None: ...
+
+    async def close_session(self, token_hash: bytes) -> None: ...
+
+    async def contacts(self, search: Search) -> ContactPage: ...
+
+    async def contact(self, id: str) -> ContactDetail | None: ...
+
+    async def recordings(self, search: Search) -> RecordingPage: ...
+
+    async def recording(self, id: str) -> RecordingDetail | None: ...
+
+    async def audio(self, id: str) -> Audio | None: ...
+
+    async def queues(self) -> list[Named]: ...
+
+    async def agents(self) -> list[AgentItem]: ...
+
+
+class Audio(Protocol):
+    """A decrypted recording, read in slices; close it after."""
+
+    size: int
+    media_type: str
+    name: str
+
+    async def read(self, offset: int, length: int) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class DeskSession(Protocol):
+    """One browser (or program) at an agent's desk."""
+
+    async def handle(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Do what the agent asks; raises ApiError."""
+
+    def close(self) -> None:
+        """The WebSocket is gone."""
+
+
+class Desks(Protocol):
+    async def open(self, user: User, send: Callable[[dict[str, Any]], None]) -> DeskSession:
+        """Seat `user` at a desk; `send` gets a snapshot now and at each change."""
+
+
+class Operations(Protocol):
+    def health(self) -> Health: ...
+
+    def metrics(self) -> bytes: ...
+
+    def ice_servers(self, user: User) -> list[IceServer]: ...
+
+
+class Surface(msgspec.Struct, frozen=True):
+    """All that the application is made of."""
+
+    store: Store
+    desks: Desks
+    operations: Operations
+    pages: Path | None
+    secure_cookies: bool
+    session_hours: float = 12.0

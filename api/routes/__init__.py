@@ -1,0 +1,1 @@
+"""The routes, one file for each subject; `api.app` puts them together."""
