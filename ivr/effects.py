@@ -74,7 +74,7 @@ class EnterQueue(msgspec.Struct, frozen=True, tag="enter_queue"):
 
 
 class StopSpeaking(msgspec.Struct, frozen=True, tag="stop_speaking"):
-    """Stop the Speak or CollectDigits with this id now; its end needs no report."""
+    """Stop the Speak or CollectDigits with this id now (empty: whatever is said or asked); its end needs no report."""
 
     id: str
 
@@ -96,7 +96,7 @@ class MusicOff(msgspec.Struct, frozen=True, tag="music_off"):
 
 
 class LeaveQueue(msgspec.Struct, frozen=True, tag="leave_queue"):
-    """Take the contact out of its queue. If an agent accepted it meanwhile, send Assigned: the flow then falls silent."""
+    """Take the contact out of its queue. If an agent accepted meanwhile, send Assigned: the flow then falls silent."""
 
     why: LeaveReason
 
