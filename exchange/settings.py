@@ -1,0 +1,298 @@
+"""Every setting of Switchroom in one frozen object: environment variables `SWITCHROOM_*`, overridden by command-line flags.
+
+Each field says what it does in its description; docs/operators.md repeats them, and a test fails on one that it misses.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LINES_PER_CORE = 8
+"""Default size of the pool: 16 lines on 2 cores carry the load of docs/performance.md with room to spare."""
+
+LINE_CARD_PORTS = 32
+"""Least RTP ports of a line card: 4 lines, RTP and RTCP, and as many again while a re-INVITE makes media anew, doubled."""
+
+DESK_CARD_PORTS = 16
+"""Least RTP ports of a desk card; every peer connection takes one for each local address."""
+
+PREFIX = "SWITCHROOM_"
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text is a sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class HostPort:
+    """An address to listen on, written HOST:PORT; an IPv6 host in brackets."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, value: object) -> HostPort:
+        """From `HOST:PORT`; raises ValueError."""
+        if isinstance(value, HostPort):
+            return value
+        host, colon, port = str(value).rpartition(":")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        elif ":" in host:
+            raise ValueError(f"{value!r} is not HOST:PORT (an IPv6 address goes in brackets)")
+        if not colon or not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+            raise ValueError(f"{value!r} is not HOST:PORT")
+        return cls(host, int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True)
+class PortRange:
+    """UDP ports FIRST to LAST, both included."""
+
+    first: int
+    last: int
+
+    @classmethod
+    def parse(cls, value: object) -> PortRange:
+        """From `FIRST-LAST`; raises ValueError."""
+        if isinstance(value, PortRange):
+            return value
+        first, dash, last = str(value).partition("-")
+        if not (dash and first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
+            raise ValueError(f"{value!r} is not FIRST-LAST")
+        if not 1024 <= int(first) < int(last) <= 65535:
+            raise ValueError(f"{value!r} is not a range of ports between 1024 and 65535")
+        return cls(int(first), int(last))
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+    def split(self, parts: int) -> list[PortRange]:
+        """Equal parts that begin at even ports (RTP is even, RTCP odd) and do not overlap."""
+        start = self.first + self.first % 2
+        size = (self.last + 1 - start) // parts // 2 * 2
+        return [PortRange(start + i * size, start + (i + 1) * size - 1) for i in range(parts)]
+
+
+def _words(value: object) -> object:
+    """A list written with commas or spaces (environment) or given as one (flags)."""
+    if isinstance(value, str):
+        return tuple(word for word in value.replace(",", " ").split() if word)
+    return value
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    words = _words(value)
+    if not isinstance(words, Iterable):
+        raise TypeError(f"{value!r} is not a list of CIDRs")
+    found = []
+    for word in words:
+        try:
+            found.append(str(ipaddress.ip_network(str(word), strict=False)))
+        except ValueError as error:
+            raise ValueError(f"{word!r} is not an address or CIDR") from error
+    return tuple(found)
+
+
+def _json(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+Address = Annotated[HostPort, NoDecode, BeforeValidator(HostPort.parse), PlainSerializer(str)]
+Ports = Annotated[PortRange, NoDecode, BeforeValidator(PortRange.parse), PlainSerializer(str)]
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+
+
+class TrunkSetting(BaseModel):
+    """A carrier or PBX that may call us, and that we can call through."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    sources: Networks = ()
+    target: str = ""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class Settings(BaseSettings):
+    """What an operator can choose; built once, passed in."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    data: Path = Field(Path(".data"), description="Directory that holds everything: database, recordings, keys, logs.")
+    http: Address = Field(
+        HostPort("127.0.0.1", 8080),
+        description="HOST:PORT of the pages and the API. Browsers need HTTPS unless it is loopback.",
+    )
+    sip: Address = Field(
+        HostPort("127.0.0.1", 5060), description="HOST:PORT where carriers and SIP phones reach the edge (UDP)."
+    )
+    rtp: Ports = Field(
+        PortRange(40000, 44999),
+        description="FIRST-LAST UDP ports of audio; the lower half is the line cards', the upper the desk cards'.",
+    )
+    public: str = Field("", description="Address that SIP, SDP and ICE say of us behind NAT; empty: the one we listen on.")
+    lines: int = Field(
+        default_factory=lambda: LINES_PER_CORE * cores(),
+        ge=1,
+        le=4000,
+        description="Calls at the same time; default 8 for each core.",
+    )
+    desk_cards: int = Field(
+        default_factory=lambda: max(2, cores()),
+        ge=1,
+        le=64,
+        description="Processes that hold browsers' connections; default one for each core, at least 2.",
+    )
+    bridge_rate: Literal[8000, 16000] = Field(
+        16000,
+        description="Sampling rate of the bridges: 16000 keeps G.722 and browsers wideband, 8000 is for all-G.711 sites.",
+    )
+    allow: Networks = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="CIDRs whose SIP requests get service besides the trunks' sources; comma-separated.",
+    )
+    trunks: Annotated[tuple[TrunkSetting, ...], NoDecode, BeforeValidator(_json)] = Field(
+        (), description="JSON list of trunks: name, sources (CIDRs), target (HOST:PORT), username, password."
+    )
+    demo: bool | None = Field(
+        None, description="Demo accounts, queues and entry point 5000; default: on while --http and --sip are loopback."
+    )
+    demo_password: SecretStr = Field(
+        SecretStr(""), description="Password of all demo accounts; empty: random ones, printed once."
+    )
+    database_url: SecretStr = Field(
+        SecretStr(""), description="PostgreSQL to use instead of the embedded one (postgresql://...)."
+    )
+    ice_servers: Words = Field(
+        (), description="STUN and TURN URLs for browsers and desk cards, comma-separated; none by default."
+    )
+    ice_username: str = Field("", description="User name for the TURN servers.")
+    ice_credential: SecretStr = Field(SecretStr(""), description="Password for the TURN servers.")
+    recordings: bool = Field(True, description="Whether calls with agents are recorded.")
+    agent_lost_seconds: float = Field(
+        20.0,
+        ge=3,
+        le=3600,
+        description="How long an agent may be away from a call before its customer goes back to the queue's front.",
+    )
+    media_timeout_seconds: float = Field(20.0, ge=5, le=600, description="A caller who sends no audio for so long is hung up.")
+    drain_seconds: float = Field(
+        300.0, ge=0, le=86400, description="How long a stop waits for running calls to end before it ends them."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity that is logged.")
+    log_personal: bool = Field(False, description="Whether logs show personal data (numbers, names) instead of a mask.")
+
+    @model_validator(mode="after")
+    def _ports_suffice(self) -> Settings:
+        half = self.rtp.split(2)
+        if len(half[0]) < LINE_CARD_PORTS * self.line_cards(1) // 4:
+            raise ValueError(f"rtp: {self.rtp} is too small for {self.lines} lines")
+        if len(half[1]) < DESK_CARD_PORTS * self.desk_cards:
+            raise ValueError(f"rtp: {self.rtp} is too small for {self.desk_cards} desk cards")
+        return self
+
+    def line_cards(self, lines_each: int) -> int:
+        """How many line cards make `lines` when one has `lines_each`."""
+        return -(-self.lines // lines_each)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether nobody outside this machine can reach us."""
+        return self.http.loopback and self.sip.loopback
+
+    @property
+    def wants_demo(self) -> bool:
+        """Whether demo accounts and the demo flow are to exist."""
+        return self.loopback if self.demo is None else self.demo
+
+    @property
+    def scheme(self) -> str:
+        """How browsers reach the pages."""
+        return "http"
+
+    @property
+    def web(self) -> str:
+        """Base URL of the pages and the API, as a person on this machine opens it."""
+        host = self.http.host
+        if host in ("0.0.0.0", "::"):  # noqa: S104  what a browser can open, not what we bind
+            host = self.public or "127.0.0.1"
+        return f"{self.scheme}://{HostPort(host, self.http.port)}"
+
+    def environment(self, *, without: Iterable[str] = ()) -> dict[str, str]:
+        """The same settings as environment variables, for a child process (never on a command line: there are secrets)."""
+        skip = set(without)
+        found: dict[str, str] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if name not in skip and value is not None:
+                found[variable(name)] = _text(value)
+        return found
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        if value and isinstance(value[0], TrunkSetting):
+            return json.dumps([{**t.model_dump(mode="json"), "password": t.password.get_secret_value()} for t in value])
+        return ",".join(value) if not value or isinstance(value[0], str) else json.dumps(value)
+    return str(value)
+
+
+def load(**flags: Any) -> Settings:
+    """Settings from the environment, overridden by the flags that are not None; raises SettingsError."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(" ".join(_sentence(dict(problem), given) for problem in error.errors())) from None
+    return settings.model_copy(update={"data": settings.data.expanduser().absolute()})
+
+
+def _sentence(problem: dict[str, Any], given: dict[str, Any]) -> str:
+    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if not problem["loc"]:
+        return f"Setting {message}."
+    name = str(problem["loc"][0])
+    source = "--" + name.replace("_", "-") if name in given else variable(name)
+    return f"{source}: {message}."
