@@ -1,0 +1,178 @@
+/** One open desk: its link, microphone, softphone and ring tone, and the picture of them that the page draws. */
+
+import type { DeskCommands, DeskSnapshot } from "../api/desk";
+import { get } from "../api/http";
+import type { User } from "../api/types";
+import { Ring } from "./audio";
+import { ServerClock } from "./clock";
+import { DeskLink, type LinkState } from "./link";
+import { Microphone, type MicrophoneView } from "./microphone";
+import { Softphone, type SoftphoneView } from "./softphone";
+
+export interface DeskView {
+  link: LinkState;
+  /** The last known picture; an old one while the link is lost. */
+  snapshot: DeskSnapshot | null;
+  microphone: MicrophoneView;
+  softphone: SoftphoneView;
+  /** A command's failure, as a sentence. */
+  notice: string;
+  /** Commands that wait for their reply. */
+  busy: ReadonlySet<keyof DeskCommands>;
+}
+
+const NOTICE_MS = 10_000;
+
+function deskUrl(): string {
+  return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/api/v1/desk`;
+}
+
+export class Desk {
+  readonly clock = new ServerClock();
+  readonly link: DeskLink;
+  readonly microphone: Microphone;
+  readonly softphone: Softphone;
+  #ring = new Ring();
+  #view: DeskView;
+  #listeners = new Set<() => void>();
+  #noticeTimer: ReturnType<typeof setTimeout> | undefined;
+  #notification: Notification | null = null;
+
+  constructor() {
+    this.link = new DeskLink(deskUrl(), {
+      onState: (state) => this.#linkChanged(state),
+      onSnapshot: (snapshot) => this.#snapshot(snapshot),
+      onRefused: () => {
+        // If the session has ended, this answer says so to the whole page; any other failure is the link's to retry.
+        get<User>("/api/v1/me").catch(() => undefined);
+      },
+    });
+    this.softphone = new Softphone(this.link, () => this.#set({ softphone: this.softphone.view }));
+    this.microphone = new Microphone({
+      onChange: () => this.#set({ microphone: this.microphone.view }),
+      onTrack: (track) => {
+        this.#applyMute(track);
+        this.softphone.useTrack(track);
+      },
+    });
+    this.#view = {
+      link: this.link.state,
+      snapshot: null,
+      microphone: this.microphone.view,
+      softphone: this.softphone.view,
+      notice: "",
+      busy: new Set(),
+    };
+  }
+
+  get view(): DeskView {
+    return this.#view;
+  }
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  start(): void {
+    this.softphone.start();
+    this.link.start();
+    this.microphone.start();
+    window.addEventListener("online", this.#hurry);
+    document.addEventListener("visibilitychange", this.#hurry);
+  }
+
+  close(): void {
+    window.removeEventListener("online", this.#hurry);
+    document.removeEventListener("visibilitychange", this.#hurry);
+    this.#listeners.clear();
+    clearTimeout(this.#noticeTimer);
+    this.#ring.stop();
+    this.#notification?.close();
+    this.softphone.close();
+    this.microphone.close();
+    this.link.close();
+  }
+
+  /** Send a command; a failure is shown as a notice. Resolves to whether it was done. */
+  async command<T extends keyof DeskCommands>(type: T, body: DeskCommands[T]): Promise<boolean> {
+    this.#busy(type, true);
+    try {
+      await this.link.request(type, body);
+      this.dismiss();
+      return true;
+    } catch (error) {
+      this.notify(error instanceof Error ? error.message : String(error));
+      return false;
+    } finally {
+      this.#busy(type, false);
+    }
+  }
+
+  notify(notice: string): void {
+    clearTimeout(this.#noticeTimer);
+    this.#noticeTimer = setTimeout(this.dismiss, NOTICE_MS);
+    this.#set({ notice });
+  }
+
+  dismiss = (): void => {
+    clearTimeout(this.#noticeTimer);
+    if (this.#view.notice) this.#set({ notice: "" });
+  };
+
+  #hurry = (): void => {
+    if (document.visibilityState === "visible") this.link.hurry();
+  };
+
+  #linkChanged(state: LinkState): void {
+    if (state === "open") this.clock.forget();
+    else this.#alert(null);
+    this.softphone.linkChanged(state === "open");
+    this.#set({ link: state });
+  }
+
+  #snapshot(snapshot: DeskSnapshot): void {
+    this.clock.observe(snapshot.time);
+    this.#alert(snapshot);
+    this.#set({ snapshot });
+    if (this.microphone.track !== null) this.#applyMute(this.microphone.track);
+    this.softphone.heard(snapshot.softphone.state);
+  }
+
+  /** The server mutes the call; silencing the track as well keeps a muted word from leaving the room at all. */
+  #applyMute(track: MediaStreamTrack): void {
+    track.enabled = this.#view.snapshot?.contact?.muted !== true;
+  }
+
+  /** Ring and notify while an offer is out. */
+  #alert(snapshot: DeskSnapshot | null): void {
+    const offer = snapshot?.offer ?? null;
+    const before = this.#view.snapshot?.offer ?? null;
+    if (offer === null) {
+      this.#ring.stop();
+      this.#notification?.close();
+      this.#notification = null;
+      return;
+    }
+    this.#ring.start();
+    if (offer.id === before?.id || !document.hidden || !("Notification" in window)) return;
+    if (Notification.permission !== "granted") return;
+    this.#notification = new Notification(`Incoming call: ${offer.queue_name}`, {
+      body: offer.ani ?? "Number withheld",
+      tag: "switchroom-offer",
+    });
+    this.#notification.onclick = () => window.focus();
+  }
+
+  #busy(type: keyof DeskCommands, on: boolean): void {
+    const busy = new Set(this.#view.busy);
+    if (on) busy.add(type);
+    else busy.delete(type);
+    this.#set({ busy });
+  }
+
+  #set(change: Partial<DeskView>): void {
+    this.#view = { ...this.#view, ...change };
+    for (const listener of this.#listeners) listener();
+  }
+}

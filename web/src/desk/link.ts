@@ -1,0 +1,178 @@
+/** The desk's WebSocket: commands with replies, snapshots, pings, and a connection that comes back by itself. */
+
+import type { DeskCommands, DeskMessage, DeskSnapshot } from "../api/desk";
+
+export type LinkState = "connecting" | "open" | "lost";
+
+export class DeskError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+    this.name = "DeskError";
+  }
+}
+
+export interface LinkEvents {
+  onState(state: LinkState): void;
+  onSnapshot(snapshot: DeskSnapshot): void;
+  /** The server did not take the connection (its reason is hidden from pages): perhaps the session has ended. */
+  onRefused(): void;
+}
+
+interface Pending {
+  resolve(result: Record<string, unknown>): void;
+  reject(error: DeskError): void;
+  timer: ReturnType<typeof setTimeout>;
+}
+
+const FIRST_RETRY_MS = 200;
+const LAST_RETRY_MS = 5_000;
+const CONNECT_MS = 8_000;
+const PING_EVERY_MS = 10_000;
+const PONG_WITHIN_MS = 5_000;
+const REPLY_WITHIN_MS = 10_000;
+
+/** Wait before try number `attempt` (from 0): doubled each time, up to a fifth less so that desks do not return in step. */
+export function retryDelay(attempt: number, random: number): number {
+  const full = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(attempt, 10));
+  return full * (1 - 0.2 * random);
+}
+
+export class DeskLink {
+  #socket: WebSocket | null = null;
+  #state: LinkState = "connecting";
+  #closed = false;
+  #attempt = 0;
+  #ids = 0;
+  #pending = new Map<number, Pending>();
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #connectTimer: ReturnType<typeof setTimeout> | undefined;
+  #ping: ReturnType<typeof setInterval> | undefined;
+
+  constructor(
+    private readonly url: string,
+    private readonly events: LinkEvents,
+    private readonly make: (url: string) => WebSocket = (address) => new WebSocket(address),
+  ) {}
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  start(): void {
+    this.#closed = false;
+    this.#connect();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#drop("closed", "The desk was closed.");
+    clearTimeout(this.#retry);
+  }
+
+  /** Try at once instead of waiting for the next retry: the network has just come back. */
+  hurry(): void {
+    if (this.#state === "open") {
+      this.#sendPing();
+    } else if (!this.#closed && this.#socket === null) {
+      clearTimeout(this.#retry);
+      this.#attempt = 0;
+      this.#connect();
+    }
+  }
+
+  /** Send a command and wait for its reply; rejects with a `DeskError`. */
+  request<T extends keyof DeskCommands>(
+    type: T,
+    body: DeskCommands[T],
+    within = REPLY_WITHIN_MS,
+  ): Promise<Record<string, unknown>> {
+    const socket = this.#socket;
+    if (socket === null || this.#state !== "open") {
+      return Promise.reject(new DeskError("not-connected", "There is no connection to the exchange at the moment."));
+    }
+    this.#ids += 1;
+    const id = this.#ids;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#pending.delete(id);
+        reject(new DeskError("timeout", "The exchange did not answer in time."));
+      }, within);
+      this.#pending.set(id, { resolve, reject, timer });
+      socket.send(JSON.stringify({ ...body, type, id }));
+    });
+  }
+
+  #connect(): void {
+    const socket = this.make(this.url);
+    this.#socket = socket;
+    this.#connectTimer = setTimeout(() => this.#lost(socket, true), CONNECT_MS);
+    socket.onopen = () => {
+      clearTimeout(this.#connectTimer);
+      this.#attempt = 0;
+      this.#ping = setInterval(() => this.#sendPing(), PING_EVERY_MS);
+      this.#set("open");
+    };
+    socket.onmessage = (event) => this.#message(event.data);
+    socket.onclose = () => this.#lost(socket, this.#state !== "open");
+  }
+
+  #message(data: unknown): void {
+    const message = JSON.parse(String(data)) as DeskMessage;
+    if (message.type === "desk") {
+      this.events.onSnapshot(message);
+      return;
+    }
+    if (message.type !== "reply") return; // a newer server may say more
+    const pending = this.#pending.get(message.id);
+    if (pending === undefined) return;
+    this.#pending.delete(message.id);
+    clearTimeout(pending.timer);
+    if (message.ok) pending.resolve(message.result ?? {});
+    else pending.reject(new DeskError(message.error.code, message.error.message));
+  }
+
+  #sendPing(): void {
+    const socket = this.#socket;
+    if (socket === null) return;
+    this.request("ping", {}, PONG_WITHIN_MS).catch((error: unknown) => {
+      // A dead network tells nobody: without an answer the connection is gone, whatever the socket believes.
+      if (error instanceof DeskError && error.code === "timeout") this.#lost(socket, false);
+    });
+  }
+
+  #lost(socket: WebSocket, refused: boolean): void {
+    if (socket !== this.#socket) return;
+    this.#drop("not-connected", "The connection to the exchange was lost.");
+    if (this.#closed) return;
+    this.#set("lost");
+    if (refused) this.events.onRefused();
+    this.#retry = setTimeout(() => this.#connect(), retryDelay(this.#attempt, Math.random()));
+    this.#attempt += 1;
+  }
+
+  #drop(code: string, message: string): void {
+    clearTimeout(this.#connectTimer);
+    clearInterval(this.#ping);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket !== null) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const request of pending) {
+      clearTimeout(request.timer);
+      request.reject(new DeskError(code, message));
+    }
+  }
+
+  #set(state: LinkState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.events.onState(state);
+  }
+}

@@ -1,0 +1,299 @@
+/** The agent's WebRTC connection: made at once, kept for the whole shift, made anew whenever it is lost. */
+
+import type { ServerSoftphone } from "../api/desk";
+import { get } from "../api/http";
+import type { IceServers } from "../api/types";
+import { Meter } from "./audio";
+import type { DeskLink } from "./link";
+
+export type SoftphonePhase = "waiting" | "connecting" | "ready" | "lost" | "replaced";
+
+export interface SoftphoneView {
+  phase: SoftphonePhase;
+  /** The browser wants a click before it plays sound. */
+  blocked: boolean;
+  /** Why the last try failed. */
+  problem: string;
+}
+
+const GATHER_MS = 1_000;
+const CONNECT_MS = 6_000;
+const DISCONNECTED_MS = 2_000;
+const LAST_RETRY_MS = 5_000;
+
+/** Wait before softphone try number `failures` (from 0). */
+export function redialDelay(failures: number): number {
+  return failures === 0 ? 0 : Math.min(LAST_RETRY_MS, 300 * 2 ** (failures - 1));
+}
+
+/**
+ * Milliseconds after which a connection that still looks alive here must be offered anew because of the server's word; null
+ * to keep it. A word that may be older than our last offer, or comes from an exchange that has just started and still asks
+ * its cards what they hold, gets time to be corrected.
+ */
+export function patience(word: ServerSoftphone, msSinceAnswer: number, msSinceLink: number): number | null {
+  if (word !== "none" && word !== "lost") return null;
+  const afterAnswer = 2_000 - msSinceAnswer;
+  const afterLink = 1_500 - msSinceLink;
+  return Math.max(200, afterAnswer, afterLink);
+}
+
+/** Resolves when all candidates are in the local description, or after a second with those that are. */
+function gathered(connection: RTCPeerConnection): Promise<void> {
+  if (connection.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, GATHER_MS);
+    connection.addEventListener("icegatheringstatechange", () => {
+      if (connection.iceGatheringState !== "complete") return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+export class Softphone {
+  readonly meter = new Meter(true);
+  #view: SoftphoneView = { phase: "waiting", blocked: false, problem: "" };
+  #audio: HTMLAudioElement | null = null;
+  #track: MediaStreamTrack | null = null;
+  #connection: RTCPeerConnection | null = null;
+  /** The running try; another value than a try's own means that it is outdated. */
+  #turn = 0;
+  #trying = false;
+  #failures = 0;
+  #word: ServerSoftphone = "none";
+  #wordKnown = false;
+  #answeredAt = 0;
+  #linkAt = 0;
+  #wasReady = false;
+  #closed = true;
+  #redial: ReturnType<typeof setTimeout> | undefined;
+  #watch: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly link: DeskLink,
+    private readonly onChange: () => void,
+  ) {}
+
+  get view(): SoftphoneView {
+    return this.#view;
+  }
+
+  start(): void {
+    this.#closed = false;
+    const audio = new Audio();
+    audio.autoplay = true;
+    audio.dataset.testid = "remote-audio";
+    audio.hidden = true;
+    document.body.append(audio);
+    this.#audio = audio;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#hangUp();
+    this.#audio?.remove();
+    this.#audio = null;
+  }
+
+  /** The microphone has a (new) track. */
+  useTrack(track: MediaStreamTrack): void {
+    this.#track = track;
+    const sender = this.#connection?.getSenders()[0];
+    if (sender !== undefined) void sender.replaceTrack(track);
+    else this.#consider();
+  }
+
+  /** The WebSocket opened or was lost. */
+  linkChanged(open: boolean): void {
+    this.#wordKnown = false;
+    this.#linkAt = performance.now();
+    // Without the server's word a connection that sounds stays as it is.
+    if (this.#connection?.connectionState === "connected") this.#unwatch();
+    if (open) this.#consider();
+  }
+
+  /** The server's word about this page's softphone, from each snapshot. */
+  heard(word: ServerSoftphone): void {
+    const news = word !== this.#word || !this.#wordKnown;
+    this.#word = word;
+    this.#wordKnown = true;
+    // While we offer, a word may still be about the connection before.
+    if (this.#closed || this.#trying) return;
+    if (word === "replaced" && (this.#connection !== null || this.#wasReady)) {
+      this.#replaced();
+      return;
+    }
+    if (news && this.#connection?.connectionState === "connected") this.#unwatch();
+    this.#judge();
+    this.#consider();
+  }
+
+  /** Take the softphone back from another page. */
+  takeOver(): void {
+    this.#wasReady = false;
+    this.#failures = 0;
+    this.#set({ phase: "connecting" });
+    this.#consider();
+  }
+
+  /** The user's click that a browser waits for before it plays sound. */
+  play(): void {
+    this.#audio?.play().then(
+      () => this.#set({ blocked: false }),
+      () => this.#set({ blocked: true }),
+    );
+  }
+
+  /** Offer a softphone if one is missing and everything that it needs is there. */
+  #consider(): void {
+    if (this.#closed || this.#view.phase === "replaced" || this.#trying || this.#connection !== null) return;
+    if (this.#track === null || this.link.state !== "open" || this.#redial !== undefined) return;
+    this.#redial = setTimeout(() => {
+      this.#redial = undefined;
+      void this.#try();
+    }, redialDelay(this.#failures));
+  }
+
+  async #try(): Promise<void> {
+    if (this.#closed || this.#connection !== null || this.#track === null || this.link.state !== "open") return;
+    this.#turn += 1;
+    const turn = this.#turn;
+    this.#trying = true;
+    this.#failures += 1;
+    this.#set({ phase: this.#wasReady ? "lost" : "connecting" });
+    try {
+      await this.#dial(turn, this.#track);
+      if (turn !== this.#turn) return;
+      this.#trying = false;
+      this.#answeredAt = performance.now();
+      this.#set({ problem: "" });
+      this.#judge();
+      if (this.#view.phase !== "ready") this.#expect(CONNECT_MS);
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      this.#set({ problem: error instanceof Error ? error.message : String(error) });
+      this.#lost(turn);
+    }
+  }
+
+  /** One offer and its answer, without trickling. */
+  async #dial(turn: number, track: MediaStreamTrack): Promise<void> {
+    const { ice_servers: iceServers } = await get<IceServers>("/api/v1/ice");
+    if (turn !== this.#turn) return;
+    const connection = new RTCPeerConnection({ iceServers });
+    this.#connection = connection;
+    connection.ontrack = (event) => this.#remote(event.streams[0] ?? new MediaStream([event.track]));
+    connection.onconnectionstatechange = () => this.#connectionChanged(turn, connection);
+    // The microphone may have been changed while we asked for the servers.
+    connection.addTransceiver(this.#track ?? track, { direction: "sendrecv" });
+    await connection.setLocalDescription();
+    await gathered(connection);
+    if (turn !== this.#turn) return;
+    const answer = await this.link.request("softphone", { sdp: connection.localDescription?.sdp ?? "" });
+    if (turn !== this.#turn) return;
+    if (typeof answer.sdp !== "string") throw new Error("The exchange's answer has no session description.");
+    await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+  }
+
+  #connectionChanged(turn: number, connection: RTCPeerConnection): void {
+    if (turn !== this.#turn) return;
+    switch (connection.connectionState) {
+      case "connected":
+        this.#unwatch();
+        this.#judge();
+        break;
+      case "disconnected":
+        this.#unwatch();
+        this.#set({ phase: "lost" });
+        this.#expect(DISCONNECTED_MS);
+        break;
+      case "failed":
+      case "closed":
+        this.#lost(turn);
+        break;
+      default:
+        this.#expect(CONNECT_MS);
+    }
+  }
+
+  /** Compare what the connection says with what the server says of it. */
+  #judge(): void {
+    if (this.#trying || !this.#wordKnown || this.#connection?.connectionState !== "connected") return;
+    if (this.#word === "ready") {
+      this.#unwatch();
+      this.#failures = 0;
+      this.#wasReady = true;
+      this.#set({ phase: "ready" });
+      return;
+    }
+    if (this.#view.phase === "ready") this.#set({ phase: "lost" });
+    const now = performance.now();
+    this.#expect(patience(this.#word, now - this.#answeredAt, now - this.#linkAt) ?? CONNECT_MS);
+  }
+
+  /** Give the connection so much time to become ready, unless a limit is set already. */
+  #expect(ms: number): void {
+    const turn = this.#turn;
+    this.#watch ??= setTimeout(() => {
+      this.#watch = undefined;
+      this.#lost(turn);
+    }, ms);
+  }
+
+  #unwatch(): void {
+    clearTimeout(this.#watch);
+    this.#watch = undefined;
+  }
+
+  /** Drop this connection and offer a new one, unless another page has it now. */
+  #lost(turn: number): void {
+    if (turn !== this.#turn || this.#closed) return;
+    if (this.#word === "replaced") {
+      this.#replaced();
+      return;
+    }
+    this.#hangUp();
+    if (this.#wasReady) this.#set({ phase: "lost" });
+    this.#consider();
+  }
+
+  #replaced(): void {
+    this.#hangUp();
+    this.#set({ phase: "replaced" });
+  }
+
+  #hangUp(): void {
+    this.#turn += 1;
+    this.#trying = false;
+    this.#unwatch();
+    clearTimeout(this.#redial);
+    this.#redial = undefined;
+    const connection = this.#connection;
+    this.#connection = null;
+    if (connection !== null) {
+      connection.ontrack = connection.onconnectionstatechange = null;
+      connection.close();
+    }
+    this.meter.watch(null);
+    if (this.#audio !== null) this.#audio.srcObject = null;
+  }
+
+  #remote(stream: MediaStream): void {
+    if (this.#audio === null) return;
+    this.#audio.srcObject = stream;
+    this.meter.watch(stream);
+    this.#audio.play().then(
+      () => this.#set({ blocked: false }),
+      (error: unknown) => {
+        // AbortError only says that a newer stream took this one's place.
+        if (error instanceof DOMException && error.name === "NotAllowedError") this.#set({ blocked: true });
+      },
+    );
+  }
+
+  #set(change: Partial<SoftphoneView>): void {
+    this.#view = { ...this.#view, ...change };
+    this.onChange();
+  }
+}

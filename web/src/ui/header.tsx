@@ -1,0 +1,87 @@
+/** The bar above every page: where one can go, who one is, light or dark, log out. */
+
+import { ActionIcon, Button, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { LogOut, Moon, Sun } from "lucide-react";
+import { useState } from "react";
+import { Link, useLocation } from "wouter";
+import { useSession } from "../api/session";
+import { openDesk } from "../desk/current";
+import { pagesOf } from "../roles";
+import { Mark } from "./mark";
+
+function SchemeButton() {
+  const { setColorScheme } = useMantineColorScheme();
+  const scheme = useComputedColorScheme("light");
+  const other = scheme === "dark" ? "light" : "dark";
+  return (
+    <ActionIcon
+      variant="subtle"
+      color="gray"
+      size="lg"
+      aria-label={`Use ${other} colours`}
+      title={`Use ${other} colours`}
+      onClick={() => setColorScheme(other)}
+    >
+      {scheme === "dark" ? <Sun size={18} aria-hidden /> : <Moon size={18} aria-hidden />}
+    </ActionIcon>
+  );
+}
+
+export function Header() {
+  const { user, logOut } = useSession();
+  const [path] = useLocation();
+  const [busy, setBusy] = useState(false);
+  const [failed, setFailed] = useState(false);
+  if (user === null) return null;
+
+  const leave = async () => {
+    setBusy(true);
+    setFailed(false);
+    try {
+      // An agent leaves the queues first; the desk says why when that is refused, for instance during a call.
+      const desk = openDesk();
+      if (desk === null || desk.view.link !== "open" || (await desk.command("log_out", {}))) await logOut();
+    } catch {
+      setFailed(true);
+    } finally {
+      setBusy(false);
+    }
+  };
+
+  return (
+    <header className="header">
+      <div className="header-inner">
+        <Link href="/" className="brand" aria-label="Switchroom, start page">
+          <Mark size={28} />
+          <span className="brand-name">Switchroom</span>
+        </Link>
+        <nav className="nav" aria-label="Pages">
+          {pagesOf(user.role).map((page) => (
+            <Link key={page.path} href={page.path} aria-current={path === page.path ? "page" : undefined}>
+              {page.label}
+            </Link>
+          ))}
+        </nav>
+        {failed && (
+          <Text size="sm" c="var(--mantine-color-error)" role="alert">
+            Could not log out. Try again.
+          </Text>
+        )}
+        <Text size="sm" c="dimmed" className="user-name">
+          {user.display}
+        </Text>
+        <SchemeButton />
+        <Button
+          variant="default"
+          size="xs"
+          loading={busy}
+          onClick={() => void leave()}
+          leftSection={<LogOut size={14} aria-hidden />}
+          data-testid="log-out"
+        >
+          Log out
+        </Button>
+      </div>
+    </header>
+  );
+}
