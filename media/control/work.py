@@ -68,10 +68,17 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class SalvageRecordings(msgspec.Struct, frozen=True, tag="salvage"):
-    """File what a killed card left: repair the WAV headers of these recordings' files, then as StoreRecording."""
+    """File what a killed card left: repair the WAV headers of these recordings' files, then as StoreRecording; returns a Salvaged."""
 
     recordings: list[str]
     directory: str
+
+
+class Salvaged(msgspec.Struct, frozen=True):
+    """What was filed, and for each other recording why not: a code such as `not-found`, `empty`, `bad-audio`."""
+
+    stored: list[Stored]
+    failed: dict[str, str]
 
 
 VaultCommand = StoreRecording | SalvageRecordings | TakeInventory | Shutdown
