@@ -16,6 +16,15 @@ from ivr.errors import FlowError, Problem
 from ivr.variables import Variable
 
 MAX_ACTIVITIES = 500
+MAX_PROBLEMS = 100
+"""More are not reported: the first ones explain the rest."""
+
+PATTERNS = {
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "a name of letters, digits, underscores, dots and hyphens (at most 64)",
+    r"^[0-9*#]{1,8}$": "one to eight of the digits 0 to 9, * and #",
+    r"^[a-z][a-z0-9_]{0,63}$": "a name of small letters, digits and underscores (at most 64)",
+}
+"""The patterns of settings in words."""
 
 VariableName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
@@ -60,6 +69,8 @@ def _explain(data: dict[str, Any], first: msgspec.ValidationError) -> list[Probl
             problem = _explain_activity(str(name), settings)
             if problem is not None:
                 problems.append(problem)
+            if len(problems) >= MAX_PROBLEMS:
+                return problems
         rest = {**data, "activities": {"only": {"type": "hangup"}}}
         try:
             msgspec.convert(rest, Flow)
@@ -93,12 +104,18 @@ def _problem(activity: str, error: msgspec.ValidationError, fields: list[str]) -
     if missing:
         inside = f" in '{missing[2]}'" if missing[2] else ""
         return Problem("missing-setting", activity, f"The setting '{missing[1]}' is missing{inside}.")
-    place = re.match(r"(.*) - at `(?:key in )?\$?\.?(.*)`$", message, re.DOTALL)
-    if place and place[2]:
-        return Problem("bad-setting", activity, f"The setting '{place[2]}' is wrong: {place[1]}.")
+    for pattern, words in PATTERNS.items():
+        message = message.replace(f"`str` matching regex {pattern!r}", words)
+    place = re.match(r"(.*) - at `(key` in `)?\$?\.?(.*)`$", message, re.DOTALL)
+    if place and place[3]:
+        return Problem(
+            "bad-setting",
+            activity,
+            f"A {'key' if place[2] else 'value'} of '{place[3].removesuffix('[...]')}' is wrong: {place[1]}.",
+        )
     return Problem("bad-setting", activity, f"{message}.")
 
 
 def _guess(word: object, known: list[str]) -> str:
-    close = difflib.get_close_matches(str(word), known, n=1)
+    close = difflib.get_close_matches(str(word)[:64], known, n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""

@@ -17,12 +17,15 @@ class Problem(msgspec.Struct, frozen=True, order=True):
         return f"{place}{self.message} [{self.code}]"
 
 
+MAX_MESSAGE = 500
+
+
 class FlowError(ValueError):
     """The text is not a flow; `problems` says why."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(str(problem) for problem in problems))
-        self.problems = problems
+        self.problems = [msgspec.structs.replace(problem, message=problem.message[:MAX_MESSAGE]) for problem in problems]
+        super().__init__("; ".join(str(problem) for problem in self.problems))
 
 
 class PromptError(ValueError):

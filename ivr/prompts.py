@@ -20,6 +20,9 @@ from ivr.variables import VariableType
 MAX_VALUE = 200
 """Characters of one variable that are spoken; what callers send must not make a prompt endless."""
 
+MAX_SPOKEN = 4000
+"""Characters of one rendered text."""
+
 FORMS: dict[str, frozenset[VariableType]] = {
     "digits": frozenset({"text", "number"}),
     "minutes": frozenset({"number"}),
@@ -71,7 +74,7 @@ def render(text: str, variables: Mapping[str, Value]) -> str:
     except PromptError:
         return text
     words = (part if isinstance(part, str) else _spoken(variables.get(part.name, ""), part.form) for part in parts)
-    return "".join(words).strip()
+    return "".join(words).strip()[:MAX_SPOKEN]
 
 
 def render_all(texts: str | Sequence[str], variables: Mapping[str, Value]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Collection, Iterator, Set
 
 from ivr import prompts
@@ -11,11 +12,9 @@ from ivr.activities.answer import Answer
 from ivr.activities.queue import Queue
 from ivr.activities.set import Set as SetActivity
 from ivr.activities.voicemail import Voicemail
-from ivr.document import Flow, parse
+from ivr.document import MAX_PROBLEMS, Flow, parse
 from ivr.errors import FlowError, Problem, PromptError
 from ivr.variables import BUILT_IN, Variable, coerce
-
-MAX_PROBLEMS = 100
 
 
 def check(text: str, queues: Set[str] | None = None) -> list[Problem]:
@@ -23,26 +22,32 @@ def check(text: str, queues: Set[str] | None = None) -> list[Problem]:
     try:
         flow = parse(text)
     except FlowError as error:
-        return error.problems[:MAX_PROBLEMS]
+        return error.problems
     return validate(flow, queues)
 
 
 def validate(flow: Flow, queues: Set[str] | None = None) -> list[Problem]:
-    """The faults of a flow in the order of its activities."""
-    problems = list(_document(flow))
+    """The faults of a flow in the order of its activities, at most MAX_PROBLEMS."""
+    return list(itertools.islice(_problems(flow, queues), MAX_PROBLEMS))
+
+
+def _problems(flow: Flow, queues: Set[str] | None) -> Iterator[Problem]:
+    yield from _document(flow)
     reached = _reached(flow, flow.entry) | _reached(flow, flow.on_error)
+    # While a way leads to a misspelled name, what seems unreachable is most often its real end: one fault is said once.
+    targets = [flow.entry, *(target for activity in flow.activities.values() for target in activity.exits.values())]
+    intact = all(target in flow.activities for target in targets)
     unanswered = _reached(flow, flow.entry, stop=Answer)
     for name, activity in flow.activities.items():
-        problems += [Problem(code, name, message) for code, message in activity.faults()]
-        problems += _exits(flow, name, activity)
-        problems += _prompts(flow, name, activity)
-        problems += _settings(flow, name, activity, queues)
-        if name not in reached:
-            problems.append(Problem("unreachable", name, "No exit leads here; connect it or remove it."))
-        elif name in unanswered and activity.needs_answer():
-            problems.append(Problem("not-answered", name, "A caller can come here before an 'answer' activity took the call."))
-    problems += _loops(flow)
-    return problems[:MAX_PROBLEMS]
+        yield from (Problem(code, name, message) for code, message in activity.faults())
+        yield from _exits(flow, name, activity)
+        yield from _prompts(flow, name, activity)
+        yield from _settings(flow, name, activity, queues)
+        if name not in reached and intact:
+            yield Problem("unreachable", name, "No exit leads here; connect it or remove it.")
+        if name in unanswered and activity.needs_answer():
+            yield Problem("not-answered", name, "A caller can come here before an 'answer' activity took the call.")
+    yield from _loops(flow)
 
 
 def _document(flow: Flow) -> Iterator[Problem]:
@@ -150,7 +155,8 @@ def _loops(flow: Flow) -> Iterator[Problem]:
                 state[name] = 2
                 path.pop()
             elif state.get(name) == 1:
-                circle = " → ".join([*path[path.index(name) :], name])
+                round_trip = [*path[path.index(name) :], name]
+                circle = " → ".join(round_trip if len(round_trip) <= 8 else [*round_trip[:4], "…", *round_trip[-3:]])
                 yield Problem(
                     "loop", name, f"A caller who does nothing goes round for ever: {circle}. Lead one exit out of it."
                 )

@@ -49,7 +49,8 @@ def coerce(value: Value, type: VariableType) -> Value | None:
     """The value as that type, or None where it cannot be one."""
     if type == "text":
         if isinstance(value, str):
-            return value[:MAX_TEXT]
+            # Half a surrogate pair (bytes of a header that are no UTF-8) could not be stored.
+            return value[:MAX_TEXT].encode("utf-8", "replace").decode("utf-8")
         return ("yes" if value else "no") if isinstance(value, bool) else f"{value}"[:MAX_TEXT]
     if type == "yes_no":
         if isinstance(value, str):

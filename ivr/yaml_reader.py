@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
 import yaml
 
 from ivr.errors import FlowError, Problem
@@ -48,7 +49,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
         if not isinstance(key, yaml.ScalarNode):
             raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
         if key.value in values:
-            raise yaml.constructor.ConstructorError(None, None, f"'{key.value}' is there twice", key.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"'{key.value[:64]}' is there twice", key.start_mark)
         values[key.value] = loader.construct_object(value, deep=True)
     return values
 
@@ -76,12 +77,16 @@ def read(text: str) -> Any:
     try:
         loader = _Loader(text)
         try:
-            return loader.get_single_data()
+            data = loader.get_single_data()
         finally:
             loader.dispose()
+        msgspec.msgpack.encode(data)  # half a surrogate pair, written as an escape, cannot be stored or spoken
+        return data
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"Line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
-        raise FlowError([Problem("syntax", "", f"{place}{error.problem or error.context or 'not YAML'}.")]) from error
-    except yaml.YAMLError as error:
+        raise FlowError(
+            [Problem("syntax", "", f"{place}{', '.join(filter(None, (error.context, error.problem)))}.")]
+        ) from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: an escape that is no character
         raise FlowError([Problem("syntax", "", f"The text is not YAML: {' '.join(str(error).split())}.")]) from error
