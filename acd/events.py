@@ -1,4 +1,4 @@
-"""What may happen to the routing engine; every event carries its time and its ids, and goes to the log before its effects leave.
+"""What may happen to the routing engine; events carry their time and ids, and are logged before their effects leave.
 
 An event that the present state does not allow raises `acd.errors.Refused` and changes nothing.
 """

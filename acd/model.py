@@ -22,8 +22,8 @@ FinalState = Literal["handled", "abandoned", "short-abandoned", "flowed-out", "r
 
 ChosenState = Literal["available", "idle"]
 
-DeferredState = Literal["", "available", "idle", "logged-out"]
-"""What the agent chose while they could not have it yet; empty when they chose nothing."""
+DeferredState = Literal["", "idle", "logged-out"]
+"""What the agent chose while they could not have it yet; empty when they chose nothing, or available, which comes anyway."""
 
 HIGHEST_PRIORITY = 1
 LOWEST_PRIORITY = 10
@@ -187,7 +187,7 @@ class QueueStatistics(msgspec.Struct, frozen=True):
     offered: int
     open: int
     waiting: int
-    ended: dict[str, int]
+    ended: dict[FinalState, int]
 
 
 class EngineStatistics(msgspec.Struct, frozen=True):
@@ -196,7 +196,7 @@ class EngineStatistics(msgspec.Struct, frozen=True):
     events: int
     contacts: int
     open: int
-    ended: dict[str, int]
+    ended: dict[FinalState, int]
     waiting: int
     offers: int
     deadlines: int
