@@ -1,0 +1,85 @@
+"""`python -m sip.edge`: the edge process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from sip.edge.server import Edge
+from sip.edge.settings import LOOPBACK, Settings
+from sip.edge.sources import network
+from sip.uri import split_host_port
+
+log = structlog.get_logger()
+
+
+def read_settings(arguments: list[str]) -> Settings:
+    """Settings from the command line; leaves with a sentence if it is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m sip.edge", description="Switchroom's SIP front door.")
+    parser.add_argument("--run", type=Path, required=True, help="the run directory")
+    parser.add_argument("--name", default="edge")
+    parser.add_argument("--sip", type=split_host_port, action="append", metavar="HOST:PORT", help="public UDP socket")
+    parser.add_argument("--public", default="", metavar="ADDRESS", help="what SIP says of us behind NAT")
+    parser.add_argument(
+        "--allow", type=network, nargs="+", action="extend", default=[], metavar="CIDR", help="sources to serve"
+    )
+    found = parser.parse_args(arguments)
+    return Settings(
+        run=found.run,
+        name=found.name,
+        sip=tuple(found.sip or [("127.0.0.1", 5060)]),
+        public=found.public,
+        allow=(*LOOPBACK, *found.allow),
+    )
+
+
+async def serve(settings: Settings) -> int:
+    """Run the edge; returns the exit code."""
+    try:
+        edge = Edge(settings)
+    except OSError as error:
+        log.error("edge cannot have its sockets", sip=[f"{h}:{p}" for h, p in settings.sip], error=str(error))
+        return 1
+    loop = asyncio.get_running_loop()
+    asked = 0
+
+    def terminate() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            edge.drain()
+        else:
+            edge.stop()
+
+    loop.add_signal_handler(signal.SIGTERM, terminate)
+    loop.add_signal_handler(signal.SIGINT, edge.stop)
+    await edge.run()
+    return 0
+
+
+def main() -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    settings = read_settings(sys.argv[1:])
+    log.info("edge starts", run=str(settings.run), sip=[f"{h}:{p}" for h, p in settings.sip])
+    sys.exit(uvloop.run(serve(settings)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""The edge as a whole: sockets, cards, control socket; how it starts, drains and leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from media.control import edge as messages
+from media.control.envelope import ControlError
+from media.control.server import ControlServer
+from sip.edge.cards import Cards
+from sip.edge.counters import Counters
+from sip.edge.lines import Card, Lines, NoLineError
+from sip.edge.orphans import Orphans
+from sip.edge.proxy import Parts, Proxy
+from sip.edge.resolver import Resolver
+from sip.edge.routes import OwnRoutes
+from sip.edge.settings import Settings
+from sip.edge.softmap import SoftMap
+from sip.edge.sources import Sources
+from sip.edge.tasks import Tasks
+from sip.edge.transport import INSIDE, UdpWire, own_hosts
+from sip.edge.wires import Wires
+from sip.uri import host_port, split_host_port
+
+log = structlog.get_logger()
+
+NAMES_SECONDS = 30.0
+"""Seconds between look-ups of the host names among the sources."""
+
+
+class Edge:
+    """One edge process."""
+
+    def __init__(self, settings: Settings) -> None:
+        loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._stop = asyncio.Event()
+        self._tasks = Tasks()
+        self._counters = Counters()
+        self._lines = Lines()
+        self._map = SoftMap(settings.remembered)
+        self._sources = Sources(settings.allow)
+        self._resolver = Resolver(self._tasks)
+        self._public = [
+            UdpWire(host, port, str(number), self._counters, public=settings.public)
+            for number, (host, port) in enumerate(settings.sip)
+        ]
+        self._inside = _bind_inside(settings.run / f"{settings.name}.inside", self._counters)
+        wires = Wires(list(self._public), self._inside)
+        hosts = {*own_hosts(), settings.public} - {""}
+        routes = OwnRoutes(list(self._public), self._inside, hosts)
+        self._orphans = Orphans(self._tasks, wires, routes, self._map, self._resolver, self._counters)
+        self._control = ControlServer(
+            settings.run / f"{settings.name}.ctl",
+            card=settings.name,
+            kind="edge",
+            commands=messages.EdgeCommand,
+            handler=self._command,
+        )
+        self._cards = Cards(settings, self._lines, self._map, self._orphans, self._tasks, self._control.emit)
+        self._proxy = Proxy(
+            Parts(
+                wires=wires,
+                routes=routes,
+                lines=self._lines,
+                softmap=self._map,
+                sources=self._sources,
+                resolver=self._resolver,
+                orphans=self._orphans,
+                counters=self._counters,
+                clock=loop.time,
+                card_limit=settings.card_limit,
+                refused=self._cards.refused,
+            )
+        )
+
+    @property
+    def addresses(self) -> list[str]:
+        """The public sockets, as bound."""
+        return [host_port(*wire.local) for wire in self._public]
+
+    async def run(self) -> None:
+        """Serve until told to leave."""
+        async with self._tasks, self._control:
+            try:
+                await self._cards.start()
+                for wire in (self._inside, *self._public):
+                    await wire.open(self._proxy.receive)
+                self._tasks.start(self._watch_names(), name="host names of sources")
+                log.info("edge serves", sip=self.addresses, inside=host_port(*self._inside.local), cards=len(self._lines.cards))
+                await self._stop.wait()
+            finally:
+                await self._cards.close()
+                for wire in (*self._public, self._inside):
+                    wire.close()
+        log.info("edge has left")
+
+    def drain(self) -> None:
+        """Take no new calls, and leave when the last one has ended."""
+        if not self._proxy.draining:
+            log.info("edge drains", lines=self._used())
+            self._proxy.draining = True
+            self._tasks.start(self._leave_when_empty(), name="drain")
+
+    def stop(self) -> None:
+        """Leave now."""
+        self._stop.set()
+
+    async def _leave_when_empty(self) -> None:
+        while self._used():
+            self._cards.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._cards.changed.wait(), 1.0)
+        self._stop.set()
+
+    def _used(self) -> int:
+        return sum(self._lines.used(card) for card in self._lines.cards.values())
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    async def _command(self, body: messages.EdgeCommand) -> Any:
+        match body:
+            case messages.Configure():
+                await self._configure(body)
+            case messages.LeaseLine():
+                return self._lease(body)
+            case messages.ReleaseLine():
+                self._lines.release(body.lease)
+            case messages.SendByes():
+                self._orphans.fail_pending(body.card, body.generation)
+                self._orphans.send_byes(body.dialogs)
+            case messages.TakeInventory():
+                return self._inventory()
+            case messages.Drain():
+                log.info("edge takes no new calls", lines=self._used())
+                self._proxy.draining = True
+            case messages.Shutdown():
+                self.stop()
+        return None
+
+    async def _configure(self, body: messages.Configure) -> None:
+        try:
+            self._sources.configure(body.allow, body.trunks)
+        except ValueError as error:
+            raise ControlError("bad-source", str(error)) from error
+        self._look_up_names()
+        await self._cards.configure(body.cards)
+
+    def _lease(self, body: messages.LeaseLine) -> messages.Lease:
+        now = asyncio.get_running_loop().time()
+        try:
+            held = self._lines.lease(body.lease, body.prefer, body.seconds, now)
+        except NoLineError:
+            raise ControlError("no-line", "Every line is taken.", retryable=True) from None
+        proxy = f"sip:{host_port(*self._inside.local)};lr"
+        return messages.Lease(held.lease, held.card, proxy, time.time() + held.expires - now)
+
+    def _inventory(self) -> messages.Inventory:
+        counters = self._counters.snapshot()
+        counters |= {"softmap.entries": float(len(self._map)), "tasks": float(len(self._tasks))}
+        return messages.Inventory(
+            card=self._settings.name,
+            generation=self._control.generation,
+            seq=self._control.seq,
+            sip=",".join(self.addresses),
+            cards=[self._card(card) for card in self._lines.cards.values()],
+            draining=self._proxy.draining,
+            counters=counters,
+        )
+
+    def _card(self, card: Card) -> messages.CardLines:
+        held = self._lines.held(card, asyncio.get_running_loop().time())
+        return messages.CardLines(card.name, card.generation, card.lines, self._lines.used(card), held, card.reachable)
+
+    # --- host names of sources ------------------------------------------------------------------------------------
+
+    def _look_up_names(self) -> None:
+        for name in self._sources.names:
+            self._resolver.resolve(name, lambda ip, name=name: self._sources.resolved(name, ip) if ip else None)  # type: ignore[misc]
+
+    async def _watch_names(self) -> None:
+        while True:
+            self._look_up_names()
+            await asyncio.sleep(NAMES_SECONDS)
+
+
+def _bind_inside(file: Path, counters: Counters) -> UdpWire:
+    """The socket towards the cards. Its port stands in the cards' route sets, so that a new edge must have the old one's."""
+    with contextlib.suppress(OSError, ValueError):
+        host, port = split_host_port(file.read_text().strip())
+        return UdpWire(host, port, "c", counters, inside=True)
+    wire = UdpWire(INSIDE, 0, "c", counters, inside=True)
+    fresh = file.with_suffix(".inside.new")
+    fresh.write_text(host_port(*wire.local))
+    fresh.replace(file)
+    return wire

@@ -1,0 +1,37 @@
+"""What the edge is told at its start; built once, passed in."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The edge's settings."""
+
+    run: Path
+    """The run directory: our control socket, the cards' control sockets, and the port we keep across restarts."""
+    name: str = "edge"
+    """Our name; the control socket is `<name>.ctl`."""
+    sip: tuple[tuple[str, int], ...] = (("127.0.0.1", 5060),)
+    """Public UDP sockets, each with its host and port; port 0 takes a free one."""
+    public: str = ""
+    """The address that Via, Record-Route and Contact say of us; empty: the socket's own."""
+    allow: tuple[Network, ...] = LOOPBACK
+    """Sources that are served besides those of Configure: loopback, and `--allow`."""
+    inventory_timeout: float = 2.0
+    """Seconds that a start waits for the living cards' inventories before the public sockets are read."""
+    card_grace: float = 0.5
+    """Seconds for which a card's control connection may be gone before the card counts as lost."""
+    rescan: float = 1.0
+    """Seconds between looks for new cards in the run directory, until Configure names the cards."""
+    remembered: int = 20_000
+    """Entries of the soft map; the oldest go first, so that a flood costs bounded memory."""
+    card_limit: int = 3_800
+    """Bytes that may go to a card: pjsip's PJSIP_MAX_PKT_LEN of 4,000 less room for what it adds."""

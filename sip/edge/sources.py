@@ -1,0 +1,88 @@
+"""Who is served: loopback and `--allow`, what Configure allows, and trunks. Everybody else is not even answered.
+
+A packet from elsewhere is dropped without a word: an answer would tell scanners that here is a SIP server, and would be sent to
+whomever the packet's forged source names. The operator sees the drop in the counters and (once per source) in the log.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+
+from media.control.edge import Trunk
+from sip.edge.settings import Network
+from sip.uri import split_host_port
+
+CACHED = 4_096
+
+
+def network(text: str) -> Network:
+    """A CIDR or an address; raises ValueError."""
+    return ipaddress.ip_network(text.strip().strip("[]"), strict=False)
+
+
+class Sources:
+    """Decides by source address; names of trunks are filled in as they are resolved."""
+
+    def __init__(self, static: tuple[Network, ...]) -> None:
+        self.trunks: list[Trunk] = []
+        self._static = static
+        self._networks: tuple[Network, ...] = static
+        self._named: dict[str, str] = {}
+        self._decided: OrderedDict[str, bool] = OrderedDict()
+        self._names: set[str] = set()
+
+    def configure(self, allow: list[str], trunks: list[Trunk]) -> None:
+        """Replace what Configure said before; raises ValueError and changes nothing if a CIDR is none."""
+        networks = [*self._static, *(network(text) for text in allow)]
+        names: set[str] = set()
+        for trunk in trunks:
+            target = [split_host_port(trunk.target)[0]] if trunk.target else []
+            for text in (*trunk.sources, *target):
+                try:
+                    networks.append(network(text))
+                except ValueError:
+                    names.add(text.lower())
+        self.trunks = list(trunks)
+        self._networks = tuple(networks)
+        self._names = names
+        self._named = {name: ip for name, ip in self._named.items() if name in names}
+        self._decided.clear()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Host names among the sources and targets, to be resolved."""
+        return frozenset(self._names)
+
+    def resolved(self, name: str, address: str) -> None:
+        if name in self._names and self._named.get(name) != address:
+            self._named[name] = address
+            self._decided.clear()
+
+    def allows(self, address: str) -> bool:
+        """Whether what comes from (or goes to) this address is served."""
+        known = self._decided.get(address)
+        if known is None:
+            known = self._decide(address)
+            self._decided[address] = known
+            if len(self._decided) > CACHED:
+                self._decided.popitem(last=False)
+        return known
+
+    def _decide(self, address: str) -> bool:
+        if address in self._named.values():
+            return True
+        try:
+            ip = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        return any(ip.version == net.version and ip in net for net in self._networks)
+
+    def trunk_for(self, host: str) -> Trunk | None:
+        """The trunk that a Request-URI's host means: by its name, or by its target's host."""
+        for trunk in self.trunks:
+            if trunk.target and host.lower() in (trunk.name.lower(), split_host_port(trunk.target)[0].lower()):
+                return trunk
+        return None

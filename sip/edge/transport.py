@@ -1,0 +1,129 @@
+"""How messages come and go. The proxy knows `Wire` only, so that TCP and TLS can stand beside UDP."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+from collections.abc import Callable
+from typing import Protocol, cast
+
+import psutil
+import structlog
+
+from sip.edge.counters import Counters
+
+log = structlog.get_logger()
+
+Address = tuple[str, int]
+
+BUFFER = 4 * 1024 * 1024
+"""Bytes the kernel may hold for us: what comes while we start, or in a burst."""
+
+INSIDE = "127.0.0.1"
+
+
+class Wire(Protocol):
+    """One listening point."""
+
+    label: str
+    """Names it in branches: a number for public ones, `c` for the one towards cards."""
+    kind: str
+    """As in a Via: UDP, TCP, TLS."""
+    inside: bool
+
+    @property
+    def local(self) -> Address: ...
+
+    def advertised(self, peer: str) -> Address:
+        """What we call ourselves towards this peer."""
+        ...
+
+    def send(self, data: bytes, address: Address) -> None: ...
+
+
+Receiver = Callable[[bytes, Address, Wire], None]
+
+
+class UdpWire(asyncio.DatagramProtocol):
+    """A UDP socket: bound when made, read when `open`ed; what comes in between waits in the kernel."""
+
+    kind = "UDP"
+
+    def __init__(self, host: str, port: int, label: str, counters: Counters, *, inside: bool = False, public: str = "") -> None:
+        self.label = label
+        self.inside = inside
+        self._public = public
+        self._counters = counters
+        self._receiver: Receiver | None = None
+        self._transport: asyncio.DatagramTransport | None = None
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            if family == socket.AF_INET6:
+                self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+            self._socket.setblocking(False)
+            self._socket.bind((host, port))
+        except OSError:
+            self._socket.close()
+            raise
+        name = self._socket.getsockname()
+        self.local: Address = (name[0], name[1])
+        self._wildcard = name[0] in ("0.0.0.0", "::")  # noqa: S104  compared, not bound
+
+    async def open(self, receiver: Receiver) -> None:
+        """Begin to read."""
+        self._receiver = receiver
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=self._socket)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+        else:
+            self._socket.close()
+
+    def advertised(self, peer: str) -> Address:
+        if self._public and not self.inside:
+            return self._public, self.local[1]
+        if self._wildcard:
+            return local_towards(peer, self._socket.family == socket.AF_INET6), self.local[1]
+        return self.local
+
+    def send(self, data: bytes, address: Address) -> None:
+        if self._transport is None or self._transport.is_closing():
+            self._counters.add("unsent.closed")
+            return
+        try:
+            self._transport.sendto(data, address)
+        except (OSError, ValueError) as error:  # a family that does not fit, no route
+            self._counters.add("unsent.error")
+            log.warning("cannot send", wire=self.label, error=str(error))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, address: tuple[str, int] | tuple[str, int, int, int]) -> None:
+        if self._receiver is not None:
+            self._receiver(data, (address[0], address[1]), self)
+
+    def error_received(self, exc: Exception) -> None:
+        self._counters.add("unsent.icmp")
+
+
+@functools.lru_cache(maxsize=1_024)
+def local_towards(peer: str, ipv6: bool) -> str:
+    """Our address on the way to a peer: what a wildcard socket is called there."""
+    with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((peer, 9))
+        except OSError:
+            return "::1" if ipv6 else INSIDE
+        return str(probe.getsockname()[0])
+
+
+def own_hosts() -> frozenset[str]:
+    """The addresses of this machine: what a Route of ours may be called when a socket is bound to all of them."""
+    found = psutil.net_if_addrs().values()
+    families = (socket.AF_INET, socket.AF_INET6)
+    return frozenset(a.address.partition("%")[0] for each in found for a in each if a.family in families)
