@@ -43,7 +43,7 @@ from ivr.inputs import (
     Unavailable,
 )
 from ivr.runner import Runner
-from ivr.script import Agent, Place, Press, Refuse, TalkOver
+from ivr.script import Agent, Place, Press, Refuse, TalkOver, Wait
 from ivr.simulator import simulate
 from ivr.state import NEW, TALKING, FlowState
 
@@ -169,6 +169,27 @@ def test_unassigned_brings_the_music_back_without_entering_again() -> None:
     call(Assigned("anna"))
     assert call(Unassigned()) == [MusicOn("jazz.wav"), WakeAt(1015.0)]
     assert call.state.agent == ""
+    assert call.state.deadlines == {"position": 1015.0, "timeout": 1040.0}
+
+
+def test_called_too_early_asks_to_be_called_again() -> None:
+    call = queued()
+    assert call(DeadlineReached(), 1) == [WakeAt(1002.0)]
+
+
+def test_message_due_while_another_is_spoken_waits_for_a_little_music() -> None:
+    flow = parse(
+        """
+        {flow: f, version: 1, entry: a, activities: {a: {type: answer, exits: {done: q}}, q: {type: queue, queue: q,
+         position: {prompt: "LONG", at_start: false, every: 20}, comfort: {prompts: [Soon.], every: 25}}}}""".replace(
+            "LONG", "x" * 150
+        )
+    )
+    lines = simulate(flow, [Place(1, 1), Wait(40)]).lines
+    assert [(line.at, line.text[:8]) for line in lines if line.text.startswith(("say", "music"))] == [
+        *[(0.0, "music"), (20.0, "music of"), (20.0, "say: xxx"), (30.0, "music")],
+        *[(35.0, "music of"), (35.0, "say: Soo"), (35.3, "music")],
+    ]
 
 
 def test_resumed_repeats_what_is_in_force_with_the_same_ids() -> None:
