@@ -15,6 +15,7 @@ from media.control.line import Quality
 from media.control.server import ControlServer
 from media.deskcard.connection import Connection
 from media.deskcard.contact_surface import IceServerUrl, IceSettings, make_certificate
+from media.deskcard.peer import PeerStatistics
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ class DeskCard:
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._accepted = self._ended = 0
+        self._past: dict[str, float] = {}
         self._ticker: asyncio.Task[None] | None = None
         self._server = ControlServer(
             settings.run / f"{settings.name}.ctl",
@@ -144,6 +146,7 @@ class DeskCard:
         if self._connections.pop(connection.name, None) is None:
             return
         self._ended += 1
+        self._past = _sum(self._past, connection.statistics())
         task = asyncio.create_task(connection.close(reason), name=f"close {connection.name}")
         self._closing.add(task)
         task.add_done_callback(self._has_closed)
@@ -169,17 +172,14 @@ class DeskCard:
     def inventory(self) -> desk.Inventory:
         """Everything the card holds."""
         connections = list(self._connections.values())
-        figures = [connection.statistics() for connection in connections]
+        figures = self._past
+        for connection in connections:
+            figures = _sum(figures, connection.statistics())
         counters: dict[str, float] = {
             "connections": len(connections),
             "patched": sum(bool(connection.patch_name) for connection in connections),
             "accepted": self._accepted,
             "ended": self._ended,
-            "packets_sent": sum(figure.sent for figure in figures),
-            "packets_received": sum(figure.received for figure in figures),
-            "packets_lost": sum(figure.lost for figure in figures),
-            "packets_discarded": sum(figure.discarded for figure in figures),
-            "frames_concealed": sum(figure.concealed for figure in figures),
         }
         return desk.Inventory(
             self._settings.name,
@@ -187,5 +187,17 @@ class DeskCard:
             self._server.seq,
             [connection.record() for connection in connections],
             self._draining,
-            counters,
+            counters | figures,
         )
+
+
+def _sum(figures: dict[str, float], more: PeerStatistics) -> dict[str, float]:
+    """Counters of the card, with those of one more connection."""
+    added = {
+        "packets_sent": more.sent,
+        "packets_received": more.received,
+        "packets_lost": more.lost,
+        "packets_discarded": more.discarded,
+        "frames_concealed": more.concealed,
+    }
+    return {name: figures.get(name, 0) + count for name, count in added.items()}

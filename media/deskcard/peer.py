@@ -22,7 +22,8 @@ from media.patch import PatchFrame
 log = structlog.get_logger()
 
 HANDSHAKE_TIMEOUT = 15.0
-REPORT_INTERVAL = 5.0
+REPORT_INTERVALS = (1.0, 2.0, 5.0)
+"""Seconds before the first report, before the second, and before each later one."""
 CODECS = (CodecChoice("opus", 111), CodecChoice("PCMU", 0), CodecChoice("PCMA", 8))
 
 
@@ -66,6 +67,7 @@ class Peer:
         self.inbound: Inbound | None = None
         self.outbound: Outbound | None = None
         self._next_report = 0.0
+        self._reports = 0
         self._reported_sent = 0
         self._last_sender_report: tuple[int, float] = (0, 0.0)
         self._round_trip = 0.0
@@ -137,7 +139,7 @@ class Peer:
                 await self._link.connect(self._remote.transport, active=self._active)
         except TimeoutError as error:
             raise LinkError("handshake-timeout") from error
-        self._next_report = self._loop.time() + 1.0
+        self._next_report = self._loop.time() + REPORT_INTERVALS[0]
 
     async def close(self) -> None:
         """Release everything; safe to call again."""
@@ -187,7 +189,8 @@ class Peer:
         """Send the reports that are due; call it about twice a second."""
         if now < self._next_report or self.inbound is None or self.outbound is None:
             return
-        self._next_report = now + REPORT_INTERVAL
+        self._reports += 1
+        self._next_report = now + REPORT_INTERVALS[min(self._reports, len(REPORT_INTERVALS) - 1)]
         sender = None
         if self.outbound.sent > self._reported_sent:
             self._reported_sent = self.outbound.sent
