@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import structlog
@@ -215,8 +215,7 @@ class _Client(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  the loop's promise, not the network's
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # the loop's promise; uvloop's is no subclass of asyncio's
         self._server._joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
