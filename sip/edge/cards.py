@@ -14,7 +14,6 @@ from media.control import edge as messages
 from media.control import line
 from media.control.client import ControlClient
 from media.control.envelope import ControlError, Event, Welcome
-from sip.edge.branch import Branch
 from sip.edge.lines import Lines
 from sip.edge.orphans import Orphans
 from sip.edge.settings import Settings
@@ -199,11 +198,10 @@ class Cards:
                 inbound = call.arrived is not None and call.arrived.party == party.party
                 if self._map.dialog(inbound, party.sip_call_id, party.from_tag) is not None:
                     continue
-                entry = Entry(
-                    _branch(party, inbound), party.sip_call_id, party.from_tag, inbound, inventory.card, inventory.generation
-                )
+                key = f"restored {inbound} {party.sip_call_id} {party.from_tag}"
+                entry = Entry(key, party.sip_call_id, party.from_tag, inbound, inventory.card, inventory.generation)
                 entry.state = "answered" if party.state == "connected" else "pending"
-                entry.restored = True
+                entry.restored, entry.sender = True, party.branch
                 self._map.add(entry)
 
     async def _add(self, name: str, path: Path) -> None:
@@ -242,11 +240,3 @@ async def _listens(path: Path) -> bool:
 def _address(text: str) -> tuple[str, int]:
     """A card's SIP address, as HOST:PORT or as a URI; raises ValueError."""
     return SipUri.parse(text).address if text.startswith("sip:") else split_host_port(text)
-
-
-def _branch(party: line.PartyRecord, inbound: bool) -> str:
-    """The branch under which the edge sent an INVITE in; another name for what came out, or has none."""
-    if inbound:
-        with contextlib.suppress(ValueError):
-            return str(Branch.parse(party.branch))
-    return f"restored {party.sip_call_id} {party.from_tag}"

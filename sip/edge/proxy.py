@@ -141,7 +141,7 @@ class Proxy:
             return
         # The same call by another branch while the first one is out: the card says 482 to the second (RFC 3261 §8.2.2.2).
         earlier = entry or self._map.dialog(True, head.call_id, head.from_tag)
-        if earlier is not None and (entry is not None or earlier.state == "pending" or earlier.restored):
+        if earlier is not None and (entry is not None or earlier.unsettled(head.via.branch)):
             card = self._living(earlier.card, earlier.generation)
         elif self.draining:
             card = None

@@ -33,7 +33,12 @@ class Entry:
     refusal: bytes = b""
     provisional: bool = False
     restored: bool = False
-    """Read from an inventory: its branch may not be known."""
+    """Read from an inventory, which knows the branch of who sent the INVITE to us (`sender`), not the one we made of it."""
+    sender: str = ""
+
+    def unsettled(self, sender: str) -> bool:
+        """Whether another INVITE of this Call-ID and From tag belongs to the same call attempt."""
+        return self.state == "pending" or (self.restored and self.sender in ("", sender))
 
 
 @dataclass
@@ -64,12 +69,13 @@ class SoftMap:
         return entry
 
     def dialog(self, inbound: bool, call_id: str, from_tag: str) -> Entry | None:
-        """The newest entry of the side that sent the INVITE."""
-        key = (inbound, call_id, from_tag)
-        entry = self._dialogs.get(key)
-        if entry is not None:
-            self._dialogs.move_to_end(key)
-        return entry
+        """The newest entry of the side that sent the INVITE; an inventory may leave the tag of a card's own leg out."""
+        for key in ((inbound, call_id, from_tag), (inbound, call_id, "")):
+            entry = self._dialogs.get(key)
+            if entry is not None and (key[2] == from_tag or entry.restored):
+                self._dialogs.move_to_end(key)
+                return entry
+        return None
 
     def of_card(self, card: str, generation: str) -> list[Entry]:
         """Every entry of one life of a card."""
