@@ -1,0 +1,187 @@
+"""pjsua2's call and account objects, as thin as can be: each callback becomes one plain call to whoever owns the leg."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+import pjsua2 as pj
+import structlog
+
+from media.control.line import Quality
+from sip.linecard.engine import Engine
+from sip.linecard.guard import guarded
+from sip.linecard.wire import Message
+
+log = structlog.get_logger()
+
+
+class LegOwner(Protocol):
+    """What happens to a leg, in the engine's thread."""
+
+    def leg_state(self, state: int, code: int) -> None: ...
+
+    def leg_message(self, message: Message) -> None:
+        """A 2xx to an INVITE was sent or received."""
+
+    def leg_media(self) -> None:
+        """Media was made anew or changed direction."""
+
+    def leg_stream_gone(self, quality: Quality | None) -> None:
+        """The stream is about to be freed; these are its last figures."""
+
+    def leg_digit(self, digit: str, method: Literal["rfc4733", "info"]) -> None: ...
+
+    def leg_transfer_progress(self, code: int, *, final: bool) -> None: ...
+
+
+class Arriving(Protocol):
+    """Who takes incoming calls."""
+
+    def leg_arrived(self, account: Arrivals, pj_call: int, message: Message) -> None: ...
+
+
+class Arrivals(pj.Account):  # type: ignore[misc]  # untyped library
+    """The account that incoming calls land on."""
+
+    def __init__(self, taker: Arriving) -> None:
+        super().__init__()
+        self._taker = taker
+
+    @guarded
+    def onIncomingCall(self, prm: Any) -> None:
+        self._taker.leg_arrived(self, prm.callId, Message.parse(prm.rdata.wholeMsg.encode("utf-8", "surrogateescape")))
+
+
+class Leg(pj.Call):  # type: ignore[misc]  # untyped library
+    """One SIP call of pjsua2. After the disconnected state the C++ object is gone and no method may be called."""
+
+    def __init__(self, account: Any, engine: Engine, owner: LegOwner, pj_call: int = pj.PJSUA_INVALID_ID) -> None:
+        super().__init__(account, pj_call)
+        self._engine = engine
+        self._owner: LegOwner | None = owner
+
+    @guarded
+    def onCallState(self, prm: Any) -> None:
+        owner = self._owner
+        if owner is None:
+            return
+        info = self.getInfo()
+        state, code = int(info.state), int(info.lastStatusCode)
+        if state != pj.PJSIP_INV_STATE_DISCONNECTED:
+            owner.leg_state(state, code)
+            return
+        self._owner = None
+        try:
+            owner.leg_state(state, code)
+        finally:
+            # Now, not when the garbage collector likes: a late destructor would hang up the next call of this slot.
+            pj.Call.__swig_destroy__(self)
+
+    @guarded
+    def onCallMediaState(self, prm: Any) -> None:
+        if self._owner is not None:
+            self._owner.leg_media()
+
+    @guarded
+    def onCallTsxState(self, prm: Any) -> None:
+        change = prm.e.body.tsxState
+        transaction = change.tsx
+        if transaction.method != "INVITE" or transaction.statusCode // 100 != 2 or self._owner is None:
+            return
+        match change.type:
+            case pj.PJSIP_EVENT_TX_MSG:
+                raw = change.src.tdata.wholeMsg
+            case pj.PJSIP_EVENT_RX_MSG:
+                raw = change.src.rdata.wholeMsg
+            case _:
+                return
+        if raw:
+            message = Message.parse(raw.encode("utf-8", "surrogateescape"))
+            if message.status // 100 == 2:
+                self._owner.leg_message(message)
+
+    @guarded
+    def onStreamDestroyed(self, prm: Any) -> None:
+        if self._owner is not None:
+            self._owner.leg_stream_gone(self.quality(int(prm.streamIdx)))
+
+    @guarded
+    def onDtmfDigit(self, prm: Any) -> None:
+        digit = str(prm.digit).upper()
+
+        def tell() -> None:
+            if self._owner is not None:
+                self._owner.leg_digit(digit, "rfc4733")
+
+        self._engine.soon(tell)
+
+    @guarded
+    def onCallTransferRequest(self, prm: Any) -> None:
+        prm.statusCode = pj.PJSIP_SC_DECLINE  # the gate takes REFERs; one that got past it must not place a call
+
+    @guarded
+    def onCallReplaceRequest(self, prm: Any) -> None:
+        prm.statusCode = pj.PJSIP_SC_DECLINE  # as above: nobody takes a call over by knowing its tags
+
+    @guarded
+    def onCallTransferStatus(self, prm: Any) -> None:
+        if self._owner is not None:
+            self._owner.leg_transfer_progress(int(prm.statusCode), final=bool(prm.finalNotify))
+
+    # --- asked by the owner ---------------------------------------------------------------------------------------
+
+    def audio(self) -> tuple[int, int, Any] | None:
+        """(media index, status, bridge media) of the audio stream, if it is on the bridge."""
+        for media in self.getInfo().media:
+            if media.type == pj.PJMEDIA_TYPE_AUDIO and media.audioConfSlot != pj.PJSUA_INVALID_ID:
+                return int(media.index), int(media.status), self.getAudioMedia(int(media.index))
+        return None
+
+    def received(self, index: int) -> int:
+        """RTP packets received so far on this stream."""
+        return int(self.getStreamStat(index).rtcp.rxStat.pkt)
+
+    def quality(self, index: int) -> Quality | None:
+        """The stream's figures; None when there are none."""
+        try:
+            rtcp = self.getStreamStat(index).rtcp
+            codec = str(self.getStreamInfo(index).codecName)
+        except pj.Error as error:
+            log.debug("no stream figures", error=error.info())
+            return None
+        receive, transmit = rtcp.rxStat, rtcp.txStat
+        return Quality(
+            codec=codec,
+            sent=int(transmit.pkt),
+            received=int(receive.pkt),
+            lost=int(receive.loss),
+            discarded=int(receive.discard),
+            jitter_ms=receive.jitterUsec.mean / 1000,
+            round_trip_ms=rtcp.rttUsec.mean / 1000,
+            remote_lost=int(transmit.loss),
+            remote_jitter_ms=transmit.jitterUsec.mean / 1000,
+        )
+
+    def end(self, code: int = 0) -> None:
+        """Hang up, reject or cancel, whatever the state asks for."""
+        parameters = pj.CallOpParam()
+        if code:
+            parameters.statusCode = code
+        self.hangup(parameters)
+
+
+def added(before: Quality | None, now: Quality | None) -> Quality | None:
+    """Figures of a leg whose media was made anew: counts add up, the rest is the latest."""
+    if before is None or now is None:
+        return now or before
+    return Quality(
+        codec=now.codec or before.codec,
+        sent=before.sent + now.sent,
+        received=before.received + now.received,
+        lost=before.lost + now.lost,
+        discarded=before.discarded + now.discarded,
+        jitter_ms=max(before.jitter_ms, now.jitter_ms),
+        round_trip_ms=now.round_trip_ms or before.round_trip_ms,
+        remote_lost=before.remote_lost + now.remote_lost,
+        remote_jitter_ms=max(before.remote_jitter_ms, now.remote_jitter_ms),
+    )

@@ -1,0 +1,181 @@
+"""A line card as a process of its own, commanded by the test."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+
+from media.control import line
+from media.control.client import ControlClient
+from media.control.envelope import Event
+from tests.tools import tones
+from tests.tools.sipp import free_port, free_range
+
+ROOT = Path(__file__).parents[3]
+T = TypeVar("T")
+
+
+class CardProcess:
+    """One card, its events in order, and ways to wait for them."""
+
+    def __init__(self, run: Path, name: str) -> None:
+        self.run = run
+        self.name = name
+        self.events: list[Any] = []
+        self.log = run / f"{name}.log"
+        self.process: asyncio.subprocess.Process | None = None
+        self.client: ControlClient | None = None
+        self.sip = ""
+        self.rtp = free_range(16)
+        self._came = asyncio.Condition()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, *, proxy: int, rate: int = 16000, command: bool = True, lines: int = 0) -> None:
+        with self.log.open("ab") as output:
+            self.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "sip.linecard", "--run", str(self.run), "--name", self.name),
+                *("--rate", str(rate), "--rtp", f"{self.rtp[0]}-{self.rtp[1]}", "--proxy", f"127.0.0.1:{proxy}"),
+                *("--public", "127.0.0.1", "--lines", str(lines)),
+                cwd=ROOT,
+                stdout=output,
+                stderr=output,
+            )
+        if command:
+            await self.connect()
+
+    async def connect(self) -> None:
+        self.client = ControlClient(
+            self.run / f"{self.name}.ctl", role="commander", events=line.LineEvent, on_event=self._event
+        )
+        await self.client.__aenter__()
+        await asyncio.wait_for(self.client.connected(), 10)
+        self.sip = (await self.inventory()).sip.removeprefix("sip:")
+
+    async def disconnect(self) -> None:
+        if self.client is not None:
+            await self.client.__aexit__(None, None, None)
+            self.client = None
+
+    async def do(self, body: Any) -> None:
+        assert self.client is not None
+        await self.client.command(body)
+
+    async def inventory(self) -> line.Inventory:
+        assert self.client is not None
+        return await self.client.command(line.TakeInventory(), line.Inventory)
+
+    def _event(self, event: Event, body: Any) -> None:
+        self.events.append(body)
+        task = asyncio.get_running_loop().create_task(self._notify())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _notify(self) -> None:
+        async with self._came:
+            self._came.notify_all()
+
+    async def until(self, kind: type[T], seconds: float = 10.0, *, skip: int = 0, **fields: Any) -> T:
+        """The first event of that kind whose fields are these (`skip` of them passed over)."""
+
+        def found() -> T | None:
+            wanted = [
+                event
+                for event in self.events
+                if isinstance(event, kind) and all(getattr(event, name) == value for name, value in fields.items())
+            ]
+            return wanted[skip] if len(wanted) > skip else None
+
+        async with self._came:
+            try:
+                await asyncio.wait_for(self._came.wait_for(lambda: found() is not None), seconds)
+            except TimeoutError:
+                kept = self.log.read_text(errors="replace")[-4000:]
+                raise AssertionError(f"no {kind.__name__} {fields} in {self.events}\n{kept}") from None
+        event = found()
+        assert event is not None
+        return event
+
+    async def stop(self) -> None:
+        await self.disconnect()
+        if self.process is not None and self.process.returncode is None:
+            self.process.terminate()
+            self.process.terminate()
+            try:
+                await asyncio.wait_for(self.process.wait(), 6)
+            except TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+
+
+@pytest.fixture
+def run_dir() -> AsyncIterator[Path]:  # type: ignore[misc]  # a plain generator
+    path = Path(tempfile.mkdtemp(prefix="sr-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+Starter = Callable[..., Awaitable[CardProcess]]
+
+
+@pytest.fixture
+async def start_card(run_dir: Path) -> AsyncIterator[Starter]:
+    """Starts cards; they are ended after the test, and must not have logged a traceback."""
+    cards: list[CardProcess] = []
+
+    async def start(name: str = "linecard0", **settings: Any) -> CardProcess:
+        card = CardProcess(run_dir, name)
+        cards.append(card)
+        await card.start(proxy=settings.pop("proxy", None) or free_port(), **settings)
+        return card
+
+    yield start
+    for card in cards:
+        await card.stop()
+    for card in cards:
+        text = card.log.read_text(errors="replace")
+        assert "Traceback" not in text, text[-6000:]
+        assert card.process is not None
+        assert card.process.returncode in (0, -9), (card.process.returncode, text[-3000:])
+
+
+@pytest.fixture
+async def card(start_card: Starter) -> CardProcess:
+    return await start_card()
+
+
+@pytest.fixture
+def prompt(run_dir: Path) -> Callable[[float, float], str]:
+    """Makes WAV files of a tone."""
+
+    def make(hz: float, seconds: float, rate: int = 16000) -> str:
+        path = run_dir / f"tone-{hz:.0f}-{secrets.token_hex(3)}.wav"
+        return str(tones.write(path, tones.sine(hz, seconds, rate), rate))
+
+    return make
+
+
+@pytest.fixture
+def alaw(run_dir: Path) -> Callable[[float], Path]:
+    """Makes raw A-law files of a tone, for sipp's rtp_stream."""
+    import soundfile
+
+    def make(hz: float, seconds: float = 1.0) -> Path:
+        path = run_dir / f"caller-{hz:.0f}.al"
+        soundfile.write(str(path), tones.sine(hz, seconds, 8000), 8000, format="RAW", subtype="ALAW", endian="FILE")
+        return path
+
+    return make
+
+
+def dialogs(run: Path) -> list[dict[str, Any]]:
+    """The dialog files that are there."""
+    return [msgspec.json.decode(path.read_bytes()) for path in sorted((run / "dialogs").glob("*.json"))]
