@@ -1,0 +1,329 @@
+"""The event log: one writer, numbered by (epoch, offset), durable before anything is told to anybody.
+
+Group commit to PostgreSQL; when a commit takes over 250 ms, or the server is away, the batch goes to a local spool (fsync) and
+is shipped later, in order, by inserts that may be repeated. A newer epoch in the database stops this writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+
+from storage.database import AWAY, Database
+from storage.errors import Superseded
+from storage.rows import STATEMENTS, RowWrite
+from storage.spool import Spool
+
+__all__ = ["EventLog", "LogRow", "LogStatistics", "RowWrite"]
+
+log = structlog.get_logger()
+
+COMMIT_SECONDS = 0.25
+"""A commit that takes longer sends its batch to the spool."""
+SHIP_SECONDS = 5.0
+SPOOL_RETRY = 0.5
+CONNECT_SECONDS = 2.0
+MOST_IN_A_BATCH = 500
+READ_AT_ONCE = 5_000
+KEPT_SNAPSHOTS = 2
+
+
+class LogRow(msgspec.Struct, frozen=True, array_like=True):
+    """One numbered event."""
+
+    epoch: int
+    offset: int
+    at: float
+    kind: str
+    body: bytes
+
+
+class Batch(msgspec.Struct, frozen=True, array_like=True):
+    """What one transaction holds: events and the rows that follow from them."""
+
+    events: list[LogRow]
+    rows: list[RowWrite]
+
+
+class LogStatistics(msgspec.Struct, frozen=True):
+    epoch: int
+    offset: int
+    commits: int
+    spooled: int
+    shipped: int
+    rows_rejected: int
+    waiting: int
+    spool_bytes: int
+    slowest_commit: float
+    database_up: bool
+
+
+class EventLog:
+    """The one writer of this node; an async context manager."""
+
+    def __init__(self, database: Database, spool: Path) -> None:
+        self.epoch = 0
+        self._database = database
+        self._spool_path = spool
+        self._spool: Spool
+        self._offset = 0
+        self._pending: list[tuple[LogRow | None, Sequence[RowWrite], asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._spooling = False
+        self._shipping = asyncio.Event()
+        self._connection: asyncpg.Connection | None = None
+        self._late: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._commits = self._spooled = self._shipped = self._rejected = 0
+        self._slowest = 0.0
+        self.superseded: asyncio.Future[None]
+
+    async def __aenter__(self) -> EventLog:
+        """Ships what a crash left in the spool, then takes a new epoch."""
+        loop = asyncio.get_running_loop()
+        self.superseded = loop.create_future()
+        self._spool = await asyncio.to_thread(Spool, self._spool_path)
+        connection = await self._connect()
+        self.epoch = int(await connection.fetchval("SELECT epoch FROM log_epoch"))
+        while not self._spool.empty:
+            await self._ship_one()
+        self.epoch = int(await connection.fetchval("UPDATE log_epoch SET epoch = epoch + 1 RETURNING epoch"))
+        self._tasks = [loop.create_task(self._write(), name="log writer"), loop.create_task(self._ship(), name="log shipper")]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while self._pending:
+                    await asyncio.shield(self._pending[-1][2])
+        for task in [*self._tasks, *([self._late] if self._late else [])]:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._drop_connection()
+        await asyncio.to_thread(self._spool.close)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Epoch and offset of the newest event."""
+        return self.epoch, self._offset
+
+    def append(self, kind: str, body: bytes, at: float, rows: Sequence[RowWrite] = ()) -> asyncio.Future[None]:
+        """Number an event and take it; the future is done when it is durable. Fails with Superseded only."""
+        self._offset += 1
+        return self._take(LogRow(self.epoch, self._offset, at, kind, body), rows)
+
+    def write(self, rows: Sequence[RowWrite]) -> asyncio.Future[None]:
+        """Rows without an event, in order with the others."""
+        return self._take(None, rows)
+
+    def _take(self, row: LogRow | None, rows: Sequence[RowWrite]) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.superseded.done():
+            future.set_exception(Superseded("Another exchange writes this log now."))
+            return future
+        self._pending.append((row, rows, future))
+        self._wake.set()
+        return future
+
+    def statistics(self) -> LogStatistics:
+        return LogStatistics(
+            self.epoch,
+            self._offset,
+            self._commits,
+            self._spooled,
+            self._shipped,
+            self._rejected,
+            len(self._pending),
+            self._spool.waiting,
+            self._slowest,
+            not self._spooling,
+        )
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending:
+                taken, self._pending = self._pending[:MOST_IN_A_BATCH], self._pending[MOST_IN_A_BATCH:]
+                batch = Batch([r for r, _, _ in taken if r is not None], [w for _, rows, _ in taken for w in rows])
+                try:
+                    await self._make_durable(batch)
+                except Superseded as error:
+                    self._end(error, [f for _, _, f in taken])
+                    return
+                for _, _, future in taken:
+                    if not future.done():
+                        future.set_result(None)
+
+    async def _make_durable(self, batch: Batch) -> None:
+        if not self._spooling:
+            loop = asyncio.get_running_loop()
+            started = loop.time()
+            attempt = loop.create_task(self._commit(batch))
+            done, _ = await asyncio.wait({attempt}, timeout=COMMIT_SECONDS)
+            self._slowest = max(self._slowest, loop.time() - started)
+            if done and attempt.exception() is None:
+                return
+            if done and isinstance(attempt.exception(), Superseded):
+                raise attempt.exception() or Superseded("")
+            reason = attempt.exception() if done else f"commit over {COMMIT_SECONDS} s"
+            log.warning("database too slow or away, using the spool", reason=str(reason))
+            if not done:
+                self._late = attempt
+                attempt.cancel()
+            self._spooling = True
+        data = msgspec.msgpack.encode(batch)
+        while True:
+            try:
+                await asyncio.to_thread(self._spool.append, data)
+                break
+            except OSError as error:
+                log.critical("the spool cannot be written, effects wait", error=str(error))
+                await asyncio.sleep(SPOOL_RETRY)
+        self._spooled += len(batch.events)
+        self._shipping.set()
+
+    def _end(self, error: Superseded, futures: list[asyncio.Future[None]]) -> None:
+        log.critical("another exchange writes this log now")
+        if not self.superseded.done():
+            self.superseded.set_result(None)
+        for future in [*futures, *(f for _, _, f in self._pending)]:
+            if not future.done():
+                future.set_exception(error)
+        self._pending.clear()
+
+    # --- shipping -------------------------------------------------------------------------------------------------
+
+    async def _ship(self) -> None:
+        while True:
+            await self._shipping.wait()
+            delay = 0.1
+            if self._late is not None:
+                await asyncio.wait({self._late}, timeout=1)
+                self._late = None
+                await self._drop_connection()
+            while not self._spool.empty:
+                try:
+                    await asyncio.wait_for(self._ship_one(), SHIP_SECONDS)
+                    delay = 0.1
+                except Superseded as error:
+                    self._end(error, [])
+                    return
+                except AWAY as error:
+                    log.info("database still away", error=str(error) or type(error).__name__)
+                    await self._drop_connection()
+                    await asyncio.sleep(delay)
+                    delay = min(2.0, delay * 2)
+            self._shipping.clear()
+            self._spooling = False
+            log.info("spool shipped", events=self._shipped)
+
+    async def _ship_one(self) -> None:
+        data = await asyncio.to_thread(self._spool.peek)
+        if data is None:
+            return
+        batch = msgspec.msgpack.decode(data, type=Batch)
+        await self._commit(batch)
+        self._shipped += len(batch.events)
+        await asyncio.to_thread(self._spool.advance)
+
+    # --- the database ---------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._database.dsn, timeout=CONNECT_SECONDS)
+        return self._connection
+
+    async def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _commit(self, batch: Batch) -> None:
+        connection = await self._connect()
+        try:
+            async with connection.transaction():
+                await self._insert(connection, batch.events)
+                for write in batch.rows:
+                    await connection.execute(STATEMENTS[write.statement], *write.args)
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError) as error:
+            # One bad row must not hold the log up for ever: the events go in, the row is dropped with a loud word.
+            log.error("a row does not fit", error=str(error))
+            await self._commit_singly(connection, batch)
+        self._commits += 1
+
+    async def _commit_singly(self, connection: asyncpg.Connection, batch: Batch) -> None:
+        async with connection.transaction():
+            await self._insert(connection, batch.events)
+        for write in batch.rows:
+            try:
+                await connection.execute(STATEMENTS[write.statement], *write.args)
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError) as error:
+                self._rejected += 1
+                log.error("row dropped", statement=write.statement, error=str(error))
+
+    async def _insert(self, connection: asyncpg.Connection, events: list[LogRow]) -> None:
+        holder = await connection.fetchval("SELECT epoch FROM log_epoch FOR SHARE")
+        if any(event.epoch < holder for event in events) or self.epoch < holder:
+            raise Superseded(f"The log is at epoch {holder}.")
+        if events:
+            await connection.execute(
+                'INSERT INTO event_log (epoch, "offset", at, kind, body)'
+                " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::double precision[], $4::text[], $5::bytea[])"
+                " ON CONFLICT DO NOTHING",
+                [e.epoch for e in events],
+                [e.offset for e in events],
+                [e.at for e in events],
+                [e.kind for e in events],
+                [e.body for e in events],
+            )
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    async def read(self, after: tuple[int, int] = (0, 0)) -> AsyncIterator[LogRow]:
+        """All events after this position, in order."""
+        epoch, offset = after
+        while True:
+            async with self._database.connection() as connection:
+                rows: list[Any] = await connection.fetch(
+                    'SELECT epoch, "offset", at, kind, body FROM event_log WHERE (epoch, "offset") > ($1, $2)'
+                    ' ORDER BY epoch, "offset" LIMIT $3',
+                    epoch,
+                    offset,
+                    READ_AT_ONCE,
+                )
+            for row in rows:
+                yield LogRow(row["epoch"], row["offset"], row["at"], row["kind"], row["body"])
+            if len(rows) < READ_AT_ONCE:
+                return
+            epoch, offset = rows[-1]["epoch"], rows[-1]["offset"]
+
+    async def save_snapshot(self, epoch: int, offset: int, body: bytes) -> None:
+        """Keep the state as of this event; older snapshots go. Raises DatabaseAway."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                'INSERT INTO snapshots (epoch, "offset", body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', epoch, offset, body
+            )
+            await connection.execute(
+                'DELETE FROM snapshots WHERE (epoch, "offset") NOT IN'
+                ' (SELECT epoch, "offset" FROM snapshots ORDER BY epoch DESC, "offset" DESC LIMIT $1)',
+                KEPT_SNAPSHOTS,
+            )
+
+    async def latest_snapshot(self) -> tuple[int, int, bytes] | None:
+        """Epoch, offset and body of the newest snapshot."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                'SELECT epoch, "offset", body FROM snapshots ORDER BY epoch DESC, "offset" DESC LIMIT 1'
+            )
+        return (row["epoch"], row["offset"], row["body"]) if row is not None else None

@@ -1,0 +1,1 @@
+"""Plain SQL, numbered; `storage.migrate` runs it."""

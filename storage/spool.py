@@ -1,0 +1,86 @@
+"""The local spool: batches of the log that PostgreSQL could not take in time, on disk until it can."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+_HEAD = struct.Struct(">II")
+MAX_BATCH = 64 * 1024 * 1024
+
+
+class Spool:
+    """An append-only file of checked frames; methods block and belong in a thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._end = 0
+        self._read = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._end = self._sound_end()
+        os.ftruncate(self._file, self._end)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing waits."""
+        return self._read >= self._end
+
+    @property
+    def waiting(self) -> int:
+        """Bytes not shipped yet."""
+        return self._end - self._read
+
+    def append(self, data: bytes) -> None:
+        """Durable when this returns; raises OSError."""
+        frame = _HEAD.pack(len(data), zlib.crc32(data)) + data
+        written = 0
+        while written < len(frame):
+            written += os.pwrite(self._file, frame[written:], self._end + written)
+        os.fdatasync(self._file)
+        self._end += len(frame)
+
+    def peek(self) -> bytes | None:
+        """The oldest batch that is not shipped."""
+        if self.empty:
+            return None
+        return self._frame(self._read)
+
+    def advance(self) -> None:
+        """The oldest batch is shipped; an empty spool's file shrinks to nothing."""
+        size, _ = _HEAD.unpack(os.pread(self._file, _HEAD.size, self._read))
+        self._read += _HEAD.size + size
+        if self.empty:
+            os.ftruncate(self._file, 0)
+            os.fdatasync(self._file)
+            self._read = self._end = 0
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _frame(self, at: int) -> bytes | None:
+        head = os.pread(self._file, _HEAD.size, at)
+        if len(head) < _HEAD.size:
+            return None
+        size, crc = _HEAD.unpack(head)
+        if size > MAX_BATCH:
+            return None
+        data = os.pread(self._file, size, at + _HEAD.size)
+        return data if len(data) == size and zlib.crc32(data) == crc else None
+
+    def _sound_end(self) -> int:
+        """Where the last whole frame ends: a crash in mid-write leaves a torn tail that nobody was told is durable."""
+        at, size = 0, os.fstat(self._file).st_size
+        while at < size:
+            data = self._frame(at)
+            if data is None:
+                log.warning("torn tail of the spool dropped", bytes=size - at)
+                break
+            at += _HEAD.size + len(data)
+        return at
