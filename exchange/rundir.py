@@ -29,6 +29,14 @@ def run_directory(data: Path) -> Path:
     return _temporary() / f"switchroom-{os.geteuid()}-{digest}"
 
 
+def locate(data: Path) -> tuple[Path, Path]:
+    """A data directory's real path, and its run directory, which must be ours if there is one; raises RunDirectoryError."""
+    run = run_directory(data)
+    if os.path.lexists(run):
+        check(run)
+    return data.resolve(), run
+
+
 def prepare(data: Path) -> Path:
     """Make the run directory, mode 0700, and check that it is ours; raises RunDirectoryError."""
     run = run_directory(data)

@@ -27,6 +27,8 @@ DESK_CARD_PORTS = 16
 
 PREFIX = "SWITCHROOM_"
 
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the text is a sentence for the operator."""
@@ -123,6 +125,11 @@ def _json(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _number(value: object) -> object:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+
+Rate = Annotated[Literal[8000, 16000], BeforeValidator(_number)]
 Address = Annotated[HostPort, NoDecode, BeforeValidator(HostPort.parse), PlainSerializer(str)]
 Ports = Annotated[PortRange, NoDecode, BeforeValidator(PortRange.parse), PlainSerializer(str)]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)]
@@ -176,7 +183,7 @@ class Settings(BaseSettings):
         le=64,
         description="Processes that hold browsers' connections; default one for each core, at least 2.",
     )
-    bridge_rate: Literal[8000, 16000] = Field(
+    bridge_rate: Rate = Field(
         16000,
         description="Sampling rate of the bridges: 16000 keeps G.722 and browsers wideband, 8000 is for all-G.711 sites.",
     )

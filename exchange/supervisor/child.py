@@ -122,7 +122,7 @@ class Child:
         if self.spec.when_changed == "drain":
             process.send(signal.SIGTERM)
         else:
-            process.send(self.spec.stop_signals[-1])
+            process.send(self.spec.stop_signals[self.spec.hurried_from])
             asyncio.get_running_loop().call_later(self.spec.grace, process.send, signal.SIGKILL)
 
     async def stop(self, *, now: bool = False) -> None:
@@ -132,7 +132,7 @@ class Child:
         if process is None:
             return
         self._set_state("stopping", "now" if now else "stop")
-        signals = self.spec.stop_signals[1 if now and len(self.spec.stop_signals) > 1 else 0 :]
+        signals = self.spec.stop_signals[self.spec.hurried_from if now else 0 :]
         for number in (*signals, signal.SIGKILL):
             process.send(number)
             done, _ = await asyncio.wait({process.exited}, timeout=self.spec.grace)

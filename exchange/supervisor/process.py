@@ -74,8 +74,19 @@ def inherited() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("SWITCHROOM_")}
 
 
-def launch(argv: tuple[str, ...], environment: Mapping[str, str], log: Path) -> Process:
-    """Start a program in a session of its own: neither the terminal's Ctrl-C nor our death reaches it."""
+def launch(
+    argv: tuple[str, ...],
+    environment: Mapping[str, str],
+    log: Path,
+    *,
+    cwd: Path | None = None,
+    user: int | None = None,
+    group: int | None = None,
+) -> Process:
+    """Start a program in a session of its own: neither the terminal's Ctrl-C nor our death reaches it.
+
+    With `user` and `group` (root only) it becomes that user, without further groups.
+    """
     output = logs.open_log(log)
     try:
         popen = subprocess.Popen(
@@ -84,6 +95,10 @@ def launch(argv: tuple[str, ...], environment: Mapping[str, str], log: Path) -> 
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            cwd=cwd,
+            user=user,
+            group=group,
+            extra_groups=[] if user is not None else None,
             env={**inherited(), "PYTHONUNBUFFERED": "1", **environment},
         )
     finally:

@@ -41,6 +41,8 @@ class Spec:
     """What becomes of an adopted process that runs with other settings: cards with calls are drained, others replaced."""
     stop_signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGINT)
     """One after the other, a grace apart, then SIGKILL."""
+    hurried_from: int = 1
+    """Which of the signals an immediate stop begins with."""
     grace: float = 10.0
 
     @property

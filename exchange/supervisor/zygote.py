@@ -27,7 +27,8 @@ class ForkRequest(msgspec.Struct, frozen=True):
 
 
 class ForkReply(msgspec.Struct, frozen=True):
-    pid: int
+    pid: int = 0
+    error: str = ""
 
 
 def forked_by(zygote: Path) -> Launcher:
@@ -40,14 +41,16 @@ def forked_by(zygote: Path) -> Launcher:
         try:
             async with asyncio.timeout(PATIENCE):
                 await ask.listening(zygote)
-                pid = (await _request(zygote, order)).pid
+                answer = await _request(zygote, order)
         except TimeoutError:
             raise OSError(f"the zygote {zygote.name} does not answer") from None
         except msgspec.DecodeError as error:
             raise OSError(f"the zygote {zygote.name} answered something else: {error}") from error
-        process = Process.open(pid)
+        if answer.error or not answer.pid:
+            raise OSError(f"the zygote cannot fork: {answer.error}")
+        process = Process.open(answer.pid)
         if process is None:
-            raise OSError(f"process {pid} ended at once")
+            raise OSError(f"process {answer.pid} ended at once")
         return process
 
     return launcher

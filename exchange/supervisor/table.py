@@ -1,0 +1,150 @@
+"""What runs: every process of a data directory, in the order of start, from the settings."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from exchange.settings import Settings
+from exchange.supervisor.specs import Spec, greets, listens
+from exchange.supervisor.zygote import forked_by
+
+ZYGOTE = "linecards"
+ZYGOTE_SOCKET = "linecards.zyg"
+
+
+@dataclass(frozen=True)
+class Site:
+    """The directories of one data directory."""
+
+    data: Path
+    run: Path
+
+    @property
+    def logs(self) -> Path:
+        return self.data / "logs"
+
+    @property
+    def prompts(self) -> Path:
+        return self.data / "prompts"
+
+    @property
+    def vault(self) -> Path:
+        return self.data / "vault"
+
+    @property
+    def master_key(self) -> Path:
+        return self.data / "keys" / "master.key"
+
+
+def python(module: str, *arguments: object) -> tuple[str, ...]:
+    """The command that runs a module of ours with this very interpreter."""
+    return (sys.executable, "-m", module, *(str(argument) for argument in arguments))
+
+
+def table(
+    settings: Settings, site: Site, *, lines_each: int, proxy: str, database: list[Spec], secrets: dict[str, str]
+) -> list[list[Spec]]:
+    """All processes in groups; a group is started when the one before it is ready."""
+    return [
+        database,
+        [_speech(site), _vault(site), _zygote(site)],
+        [*_line_cards(settings, site, lines_each, proxy), *_desk_cards(settings, site)],
+        [_edge(settings, site)],
+        [_exchange(settings, site, secrets)],
+    ]
+
+
+def _speech(site: Site) -> Spec:
+    argv = python("media.speech", "--run", site.run, "--name", "speech", "--cache", site.prompts)
+    return Spec("speech", "speech", "Speech worker", argv, greets(site.run, "speech"), ready_seconds=120)
+
+
+def _vault(site: Site) -> Spec:
+    argv = python("media.vault", "--run", site.run, "--name", "vault", "--vault", site.vault, "--key-file", site.master_key)
+    return Spec("vault", "vault", "Vault worker", argv, greets(site.run, "vault"), grace=20)
+
+
+def _zygote(site: Site) -> Spec:
+    argv = python("sip.linecard.zygote", "--run", site.run)
+    return Spec(ZYGOTE, "zygote", "Line cards' zygote", argv, listens(site.run / ZYGOTE_SOCKET))
+
+
+def _line_cards(settings: Settings, site: Site, lines_each: int, proxy: str) -> list[Spec]:
+    count = settings.line_cards(lines_each)
+    ranges = settings.rtp.split(2)[0].split(count)
+    found = []
+    for number, ports in enumerate(ranges):
+        name = f"linecard{number}"
+        here = min(lines_each, settings.lines - number * lines_each)
+        argv: list[object] = [
+            "--run",
+            site.run,
+            "--name",
+            name,
+            "--rtp",
+            ports,
+            "--rate",
+            settings.bridge_rate,
+            "--lines",
+            here,
+        ]
+        if settings.public:
+            argv += ["--public", settings.public]
+        found.append(
+            Spec(
+                name,
+                "linecard",
+                f"Line card {number}",
+                tuple(str(word) for word in argv),
+                greets(site.run, name),
+                launcher=forked_by(site.run / ZYGOTE_SOCKET),
+                when_changed="drain",
+            )
+        )
+    return found
+
+
+def _desk_cards(settings: Settings, site: Site) -> list[Spec]:
+    ranges = settings.rtp.split(2)[1].split(settings.desk_cards)
+    found = []
+    for number, ports in enumerate(ranges):
+        name = f"deskcard{number}"
+        argv: list[object] = ["--run", site.run, "--name", name, "--rtp", ports, "--rate", settings.bridge_rate]
+        if settings.public:
+            argv += ["--public", settings.public]
+        found.append(
+            Spec(
+                name,
+                "deskcard",
+                f"Desk card {number}",
+                python("media.deskcard", *argv),
+                greets(site.run, name),
+                when_changed="drain",
+            )
+        )
+    return found
+
+
+def _edge(settings: Settings, site: Site) -> Spec:
+    argv: list[object] = ["--run", site.run, "--name", "edge", "--sip", settings.sip]
+    if settings.public:
+        argv += ["--public", settings.public]
+    for network in settings.allow:
+        argv += ["--allow", network]
+    return Spec("edge", "edge", "SIP edge", python("sip.edge", *argv), greets(site.run, "edge"))
+
+
+def _exchange(settings: Settings, site: Site, secrets: dict[str, str]) -> Spec:
+    argv = python("exchange.brain", "--run", site.run, "--data", site.data)
+    return Spec(
+        "exchange",
+        "exchange",
+        "Exchange",
+        argv,
+        greets(site.run, "exchange"),
+        environment={**settings.environment(), **secrets},
+        ready_seconds=300,
+        grace=15,
+    )

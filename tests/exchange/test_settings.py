@@ -1,0 +1,129 @@
+"""Settings: read from the environment and flags, refused with a sentence, handed on whole, documented."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.settings import HostPort, PortRange, Settings, SettingsError, load, variable
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+
+
+def test_defaults_are_for_this_machine_alone() -> None:
+    settings = load()
+    assert settings.loopback
+    assert settings.wants_demo
+    assert settings.data.is_absolute()
+    assert settings.web == "http://127.0.0.1:8080"
+
+
+def test_flags_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWITCHROOM_LINES", "8")
+    monkeypatch.setenv("SWITCHROOM_SIP", "[::1]:5070")
+    monkeypatch.setenv("SWITCHROOM_ALLOW", "10.0.0.0/8, 192.0.2.1")
+    settings = load(lines=12, http=None)
+    assert settings.lines == 12
+    assert settings.sip == HostPort("::1", 5070)
+    assert settings.allow == ("10.0.0.0/8", "192.0.2.1/32")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"http": "8080"}, "--http: '8080' is not HOST:PORT."),
+        ({"sip": "::1:5060"}, "--sip: '::1:5060' is not HOST:PORT (an IPv6 address goes in brackets)."),
+        ({"rtp": "50000-40000"}, "--rtp: '50000-40000' is not a range of ports between 1024 and 65535."),
+        ({"lines": 0}, "--lines: Input should be greater than or equal to 1."),
+        ({"allow": ("everybody",)}, "--allow: 'everybody' is not an address or CIDR."),
+        ({"rtp": "40000-40099", "lines": 16, "desk_cards": 2}, "Setting rtp: 40000-40099 is too small for 16 lines."),
+    ],
+)
+def test_wrong_values_are_refused_with_a_sentence(flags: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(**flags)
+    assert str(caught.value) == said
+
+
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWITCHROOM_BRIDGE_RATE", "44100")
+    with pytest.raises(SettingsError, match=r"^SWITCHROOM_BRIDGE_RATE: Input should be 8000 or 16000"):
+        load()
+
+
+def test_the_environment_for_a_child_gives_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    trunks = '[{"name": "carrier", "sources": ["198.51.100.0/24"], "target": "198.51.100.7:5060", "password": "p,x"}]'
+    first = load(
+        data=tmp_path,
+        http="0.0.0.0:8443",
+        rtp="30000-39999",
+        lines=40,
+        demo=False,
+        demo_password="correct horse",
+        database_url="postgresql://a:b@c/d",
+        ice_servers=("stun:stun.example:3478", "turn:turn.example:3478?transport=udp"),
+        trunks=trunks,
+        recordings=False,
+    )
+    for name, value in first.environment().items():
+        monkeypatch.setenv(name, value)
+    assert load() == first
+
+
+def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWITCHROOM_DATABASE_URL", "postgresql://root:geheim@h/d")
+    settings = load(demo_password="geheim", ice_credential="geheim", trunks='[{"name": "a", "password": "geheim"}]')
+    assert "geheim" not in repr(settings)
+    with pytest.raises(SettingsError) as caught:
+        load(trunks='[{"name": "a", "secret": "geheim"}]')
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("example.org", False)]
+)
+def test_loopback_is_told(host: str, loopback: bool) -> None:
+    assert HostPort(host, 80).loopback is loopback
+
+
+@given(st.integers(1024, 65000), st.integers(200, 500), st.integers(1, 40))
+def test_port_ranges_split_evenly_inside_their_bounds(first: int, size: int, parts: int) -> None:
+    whole = PortRange(first, first + size)
+    pieces = whole.split(parts)
+    assert len(pieces) == parts
+    assert all(piece.first % 2 == 0 and piece.last % 2 == 1 for piece in pieces)
+    assert all(a.last + 1 == b.first for a, b in itertools.pairwise(pieces))
+    assert whole.first <= pieces[0].first
+    assert pieces[-1].last <= whole.last
+    assert len({len(piece) for piece in pieces}) == 1
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
+    for kind in (HostPort, PortRange):
+        try:
+            parsed = kind.parse(text)
+        except ValueError:
+            continue
+        assert kind.parse(str(parsed)) == parsed
+
+
+def test_every_setting_is_described_and_documented() -> None:
+    page = (ROOT / "docs" / "operators.md").read_text()
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        row = next((row for row in page.splitlines() if row.startswith(f"| `{variable(name)}`")), None)
+        assert row is not None, f"docs/operators.md does not list {variable(name)}"
+        assert field.description in row, f"docs/operators.md describes {name} differently"
