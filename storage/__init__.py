@@ -1,4 +1,5 @@
-"""PostgreSQL and the recording vault: migrations (plain SQL), queries (asyncpg), the event log, encrypted files.
+"""PostgreSQL: migrations (plain SQL), queries (asyncpg), the event log.
 
-May import `acd` types. Others import the query modules, `storage.log.EventLog` and `storage.vault.Vault`.
+May import `acd` types. Others import the query modules and `storage.log.EventLog`. The recordings' files are not here but in
+`media.vault.store`: the vault worker writes them and may know nothing of this room; their rows and wrapped keys are here.
 """
