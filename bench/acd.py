@@ -3,8 +3,8 @@
     python -m bench.acd [--seconds S] [--json]
 
 Each point replays a busy floor with decision records on: contacts arrive, are offered, accepted, ended and wrapped up, some are
-declined or abandoned. All agents are logged in, half of them available at the start; the wanted number waits at the start, and the
-line says how many did at the end.
+declined or abandoned. All agents are logged in, half of them available; the wanted number waits at the start, and the line says
+how many did at the end.
 """
 
 from __future__ import annotations
