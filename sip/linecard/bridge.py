@@ -147,9 +147,9 @@ class Bridge:
         port.media = None
 
         def free() -> None:
-            kept.clear()  # pjsua2 closes the file, or the socket's port, as the object goes
+            kept.clear()
             if then is not None:
-                then()
+                self._engine.later(SETTLE, then)  # the bridge holds the port, and its file open, until its next tick
 
         self._engine.later(SETTLE, free)
 

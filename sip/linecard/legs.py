@@ -132,23 +132,28 @@ class Leg(pj.Call):  # type: ignore[misc]  # untyped library
 
     def audio(self) -> tuple[int, int, Any] | None:
         """(media index, status, bridge media) of the audio stream, if it is on the bridge."""
-        for media in self.getInfo().media:
+        info = self.getInfo()  # held: its `media` points into it, as all of SWIG's members do
+        for media in info.media:
             if media.type == pj.PJMEDIA_TYPE_AUDIO and media.audioConfSlot != pj.PJSUA_INVALID_ID:
                 return int(media.index), int(media.status), self.getAudioMedia(int(media.index))
         return None
 
     def received(self, index: int) -> int:
         """RTP packets received so far on this stream."""
-        return int(self.getStreamStat(index).rtcp.rxStat.pkt)
+        statistics = self.getStreamStat(index)
+        rtcp = statistics.rtcp
+        receive = rtcp.rxStat
+        return int(receive.pkt)
 
     def quality(self, index: int) -> Quality | None:
         """The stream's figures; None when there are none."""
         try:
-            rtcp = self.getStreamStat(index).rtcp
+            statistics = self.getStreamStat(index)
             codec = str(self.getStreamInfo(index).codecName)
         except pj.Error as error:
             log.debug("no stream figures", error=error.info())
             return None
+        rtcp = statistics.rtcp
         receive, transmit = rtcp.rxStat, rtcp.txStat
         return Quality(
             codec=codec,

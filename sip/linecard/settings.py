@@ -183,5 +183,6 @@ def _quoted(text: str) -> str:
 
 def line_count(settings: CardSettings) -> int:
     """How many calls this card takes: what the build allows, or fewer when so asked."""
-    built = int(pj.EpConfig().uaConfig.maxCalls)
+    config = pj.EpConfig()
+    built = int(config.uaConfig.maxCalls)
     return min(built, settings.lines) if settings.lines else built
