@@ -86,7 +86,7 @@ class Description:
             raise SdpError("no audio stream for WebRTC in the session description")
         attributes = _Attributes(session, media[audio])
         sections = tuple(
-            None if number == audio else Section(lines[0], _Attributes([], lines).one("mid", ""))
+            None if number == audio else Section(lines[0], _token(_Attributes([], lines).one("mid", str(number))))
             for number, lines in enumerate(media)
         )
         return cls(
