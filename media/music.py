@@ -46,6 +46,13 @@ def make_music(path: Path) -> None:
     write_wav(path, compose(), RATE)
 
 
+def make_beep(path: Path) -> None:
+    """Write the tone before a voicemail (0.4 s of 1 kHz, faded at both ends) to `path`."""
+    time = np.arange(int(0.4 * RATE)) / RATE
+    fade = np.clip(np.minimum(time, 0.4 - time) / 0.01, 0, 1)
+    write_wav(path, (0.25 * 32767 * fade * np.sin(2 * np.pi * 1000 * time)).astype(np.int16), RATE)
+
+
 def compose() -> Samples:
     """The piece. It is laid on a ring: what rings past the end is heard at the start."""
     ring = np.zeros(FRAMES)

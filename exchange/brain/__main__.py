@@ -1,0 +1,267 @@
+"""The exchange process: `python -m exchange.brain --run DIR --data DIR`, with its settings in the environment."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+
+from api.app import create_app
+from api.ports import Surface
+from exchange import logs, settings
+from exchange.brain import configuration, records, recovery, tables
+from exchange.brain.bridge import Bridge
+from exchange.brain.cards import Cards
+from exchange.brain.clock import EngineClock
+from exchange.brain.desks import Desks
+from exchange.brain.filing import Filing
+from exchange.brain.house import House
+from exchange.brain.ledger import Ledger
+from exchange.brain.lines import Shop
+from exchange.brain.messages import ExchangeCommand, Shutdown, Standing, Status
+from exchange.brain.operations import Operations
+from exchange.brain.shell import Exchange
+from exchange.brain.store import Store
+from exchange.demo import seed_as_ordered
+from exchange.supervisor.table import Site
+from ivr.runner import Runner
+from media import music
+from media.control import desk, edge, line
+from media.control.envelope import ControlError
+from media.control.server import ControlServer
+from media.vault.keys import load_master_key
+from media.vault.store import Vault
+from storage.database import Database
+from storage.embedded import EmbeddedPostgres
+from storage.log import EventLog
+from storage.queries import Queries
+
+log = structlog.get_logger()
+
+APOLOGY = "We are sorry, your call cannot be taken at the moment. Please try again later. Goodbye."
+PAGES = Path(__file__).parents[2] / "web" / "dist"
+EDGE_POLL_SECONDS = 1.0
+CLOSE_SECONDS = 3.0
+
+
+class Web(uvicorn.Server):
+    """The HTTP server; signals are the exchange's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Brain:
+    """Builds the exchange, runs it, takes it apart."""
+
+    def __init__(self, chosen: settings.Settings, site: Site) -> None:
+        self.settings = chosen
+        self.site = site
+        self.stop = asyncio.Event()
+        self.code = 0
+        self.apology = ""
+
+    async def run(self) -> int:
+        """Until told to stop; the exit code."""
+        dsn = self.settings.database_url.get_secret_value() or EmbeddedPostgres(self.site.data, self.site.run).dsn
+        async with contextlib.AsyncExitStack() as stack:
+            database = await stack.enter_async_context(Database(dsn))
+            events = await stack.enter_async_context(EventLog(database, self.site.data / "spool" / "log"))
+            events.superseded.add_done_callback(lambda _: self.stop.set())
+            queries = Queries(database)
+            await seed_as_ordered(queries)
+            found = await configuration.load(queries)
+            house = House(Runner(found.flows), recordings=self.settings.recordings)
+            await recovery.recover(house, events)
+            details = await recovery.recall_details(house, queries)
+            exchange = Exchange(house, details, lambda: found.entry_points)
+            clock = EngineClock(house.last_at)
+            gap = clock.now() - house.last_at if house.last_at else 0.0
+            await self._assemble(stack, exchange, events, queries, clock)
+            exchange.put(records.Booted(gap))
+            if house.configured is None or _differs(house.configured, found.engine):
+                exchange.put(records.Routing(found.engine))
+            await self._live(stack, exchange, queries)
+        return self.code
+
+    async def _assemble(
+        self, stack: contextlib.AsyncExitStack, exchange: Exchange, events: EventLog, queries: Queries, clock: EngineClock
+    ) -> None:
+        house = exchange.house
+        music_file, beep = self.site.prompts / "music.wav", self.site.prompts / "beep.wav"
+        for path, make in ((music_file, music.make_music), (beep, music.make_beep)):
+            if not path.exists():
+                await asyncio.to_thread(make, path)
+        ice = self._ice()
+
+        def greeting() -> tuple[line.Configure, edge.Configure]:
+            return (
+                line.Configure(self.apology, str(music_file), self.settings.media_timeout_seconds),
+                edge.Configure(self._card_addresses(exchange), self._trunks(), list(self.settings.allow)),
+            )
+
+        exchange.group = await stack.enter_async_context(asyncio.TaskGroup())
+        lines_each = int(os.environ.get("SWITCHROOM_LINES_EACH", "4"))
+        line_cards = [f"linecard{n}" for n in range(self.settings.line_cards(lines_each))]
+        desk_cards = [f"deskcard{n}" for n in range(self.settings.desk_cards)]
+        exchange.cards = Cards(self.site.run, line_cards, desk_cards, exchange, house.cursors, greeting)
+        exchange.filing = Filing(events, queries, exchange.cards)
+        exchange.shop = Shop(exchange.cards, exchange.report, beep)
+        exchange.ledger = Ledger(
+            house,
+            events,
+            clock,
+            lambda record, outcome: tables.of_outcome(house, record, outcome),
+            exchange.carry_out,
+            self._broken,
+        )
+        exchange.desks = Desks(
+            house,
+            exchange.cards,
+            exchange.ledger.put,
+            exchange.details,
+            clock.now,
+            exchange.touch,
+            exchange.send_digits,
+            ice=ice,
+            lost_seconds=self.settings.agent_lost_seconds,
+        )
+        exchange.bridge = Bridge(
+            exchange.cards, exchange.desks, house.talks.get, exchange.bridge_failed, exchange.filing.opened
+        )
+        exchange.shop.bridge = exchange.bridge
+
+    async def _live(self, stack: contextlib.AsyncExitStack, exchange: Exchange, queries: Queries) -> None:
+        tasks = [
+            exchange.group.create_task(exchange.ledger.run(), name="ledger"),
+            exchange.group.create_task(exchange.filing.run(), name="filing"),
+        ]
+        exchange.ledger.start_clock()
+        exchange.desks.expect_return()
+        await stack.enter_async_context(exchange.cards)
+        tasks.append(exchange.group.create_task(self._poll_edge(exchange), name="edge poll"))
+        tasks.append(exchange.group.create_task(self._make_apology(exchange), name="apology"))
+        vault = Vault(self.site.vault, load_master_key(self.site.master_key))
+        store = Store(queries, lambda: vault, exchange.house.queue_names)
+        surface = Surface(store, exchange.desks, Operations(exchange, self._ice()), PAGES, not self.settings.http.loopback)
+        server = self._http(surface)
+        serving = exchange.group.create_task(server.serve(), name="http")
+
+        async def handle(command: Any) -> Any:
+            match command:
+                case Status():
+                    return Standing(**exchange.status())
+                case Shutdown():
+                    self.stop.set()
+            return None
+
+        control = ControlServer(
+            self.site.run / "exchange.ctl", card="exchange", kind="exchange", commands=ExchangeCommand, handler=handle
+        )
+        async with control:
+            log.info("exchange is up", http=str(self.settings.http), contacts=len(exchange.house.talks))
+            await self.stop.wait()
+        server.should_exit = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(serving), CLOSE_SECONDS)
+        for task in [*tasks, serving, *(w.task for w in exchange.workers.values() if w.task is not None)]:
+            task.cancel()
+
+    def _http(self, surface: Surface) -> uvicorn.Server:
+        config = uvicorn.Config(
+            create_app(surface),
+            host=self.settings.http.host,
+            port=self.settings.http.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws_max_size=128 * 1024,
+            ws_ping_interval=10,
+            ws_ping_timeout=10,
+            timeout_graceful_shutdown=1,
+        )
+        return Web(config)
+
+    async def _poll_edge(self, exchange: Exchange) -> None:
+        while True:
+            await exchange.cards.poll_edge()
+            await asyncio.sleep(EDGE_POLL_SECONDS)
+
+    async def _make_apology(self, exchange: Exchange) -> None:
+        """Spoken once and cached; line cards need it exactly when nobody is there to speak it."""
+        while not self.apology:
+            try:
+                self.apology = (await exchange.cards.speak(APOLOGY, self.settings.bridge_rate)).path
+            except ControlError as error:
+                log.warning("apology not spoken yet", code=error.code)
+                await asyncio.sleep(1)
+        await exchange.cards.configure_lines()
+
+    def _broken(self) -> None:
+        log.critical("an input broke the house, starting anew without it")
+        self.code = 70
+        self.stop.set()
+
+    def _ice(self) -> list[desk.IceServer]:
+        chosen = self.settings
+        if not chosen.ice_servers:
+            return []
+        return [desk.IceServer(list(chosen.ice_servers), chosen.ice_username, chosen.ice_credential.get_secret_value())]
+
+    def _trunks(self) -> list[edge.Trunk]:
+        return [
+            edge.Trunk(t.name, list(t.sources), t.target, t.username, t.password.get_secret_value())
+            for t in self.settings.trunks
+        ]
+
+    def _card_addresses(self, exchange: Exchange) -> list[edge.CardAddress]:
+        return [edge.CardAddress(name, str(self.site.run / f"{name}.ctl")) for name in exchange.cards.line_card_names]
+
+
+def _differs(one: Any, other: Any) -> bool:
+    return (one.queues, one.agents, one.idle_codes, one.settings) != (
+        other.queues,
+        other.agents,
+        other.idle_codes,
+        other.settings,
+    )
+
+
+async def _main(chosen: settings.Settings, site: Site) -> int:
+    brain = Brain(chosen, site)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, brain.stop.set)
+    started = time.monotonic()
+    code = await brain.run()
+    log.info("exchange leaves", code=code, seconds=round(time.monotonic() - started, 1))
+    return code
+
+
+def main() -> int:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(prog="exchange.brain", description="The exchange: API, flows, routing, bookkeeping.")
+    parser.add_argument("--run", type=Path, required=True, help="run directory")
+    parser.add_argument("--data", type=Path, required=True, help="data directory")
+    flags = parser.parse_args()
+    chosen = settings.load(data=flags.data)
+    logs.configure(chosen.log_level, personal=chosen.log_personal)
+    log.info("exchange starts", pid=os.getpid(), stop="SIGTERM; calls go on without it")
+    (flags.run / "recordings").mkdir(mode=0o700, exist_ok=True)
+    return uvloop.run(_main(chosen, Site(flags.data, flags.run)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""What the event log holds: inputs from outside, in the order in which the house took them. No personal data.
+
+Everything else (flow steps, routing, final states) follows from these by `House.apply`, at a replay as at the first time.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+import acd.events
+from ivr.inputs import CommandDone, CommandFailed, Digits
+
+Ended = Literal["customer", "agent", "system"]
+
+
+class Source(msgspec.Struct, frozen=True):
+    """The card event that an input came from: after a restart, events up to the newest one are known already."""
+
+    card: str
+    generation: str
+    seq: int
+
+
+class Booted(msgspec.Struct, frozen=True, tag="booted"):
+    """The exchange is (again) there; `gap` seconds nobody decided anything."""
+
+    gap: float
+
+
+class Routing(msgspec.Struct, frozen=True, tag="routing"):
+    """An input of the routing engine: configuration, or what an agent did."""
+
+    event: acd.events.Event
+
+
+class Arrived(msgspec.Struct, frozen=True, tag="arrived"):
+    """A call is here; its numbers are with the contact's row, not here."""
+
+    contact: str
+    card: str
+    generation: str
+    call: str
+    party: str
+    entry_point: str
+    flow: str
+
+
+class FlowAnswer(msgspec.Struct, frozen=True, tag="flow_answer"):
+    """A command of a flow came to its end."""
+
+    contact: str
+    answer: CommandDone | CommandFailed
+
+
+class CustomerGone(msgspec.Struct, frozen=True, tag="customer_gone"):
+    """The customer's leg ended."""
+
+    contact: str
+    reason: str
+
+
+class CardDied(msgspec.Struct, frozen=True, tag="card_died"):
+    """A line card and all its calls are gone."""
+
+    card: str
+    generation: str
+
+
+class LineBack(msgspec.Struct, frozen=True, tag="line_back"):
+    """The line card with this contact's call is reachable again: what was outstanding is sent again."""
+
+    contact: str
+
+
+class Asked(msgspec.Struct, frozen=True, tag="asked"):
+    """An agent asked for something in a talk."""
+
+    contact: str
+    agent: str
+    what: Literal["hold", "mute", "record", "hang_up"]
+    on: bool = True
+
+
+class BridgeFailed(msgspec.Struct, frozen=True, tag="bridge_failed"):
+    """The customer and the agent could not be brought together."""
+
+    contact: str
+    agent: str
+    reason: str
+
+
+class RecordingClosed(msgspec.Struct, frozen=True, tag="recording_closed"):
+    """A recording's files are complete (or `failed` says why not)."""
+
+    contact: str
+    recording: str
+    seconds: float
+    failed: str = ""
+
+
+class Clock(msgspec.Struct, frozen=True, tag="clock"):
+    """The next deadline of engine or flows has come."""
+
+
+Input = (
+    Booted
+    | Routing
+    | Arrived
+    | FlowAnswer
+    | CustomerGone
+    | CardDied
+    | LineBack
+    | Asked
+    | BridgeFailed
+    | RecordingClosed
+    | Clock
+)
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One row of the log: when, what, and the card event it came from."""
+
+    at: float
+    input: Input
+    source: Source | None = None
+
+
+_decoder = msgspec.msgpack.Decoder(Record)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(record: Record, *, secret: bool = False) -> bytes:
+    """As msgpack; with `secret` the digits of a flow's answer are replaced by as many stars."""
+    match record.input:
+        case FlowAnswer(contact, CommandDone(id, Digits(digits, why))) if secret:
+            hidden = CommandDone(id, Digits("*" * len(digits), why))
+            record = Record(record.at, FlowAnswer(contact, hidden), record.source)
+        case _:
+            pass
+    return _encoder.encode(record)
+
+
+def decode(data: bytes) -> Record:
+    """Raises ValueError."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"not a record of this log: {error}") from error

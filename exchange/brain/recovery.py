@@ -1,0 +1,52 @@
+"""From snapshot and log to the house as it was: nothing is decided anew, effects that were let out are not let out again."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+import structlog
+
+from acd.errors import Refused
+from exchange.brain import records
+from exchange.brain.desks import Details
+from exchange.brain.house import House, thaw
+from exchange.brain.ledger import KIND, REJECTED
+from storage.log import EventLog
+from storage.queries import Queries
+
+log = structlog.get_logger()
+
+
+async def recover(house: House, events: EventLog) -> int:
+    """Replay what came after the newest snapshot; the number of records."""
+    started = time.monotonic()
+    after = (0, 0)
+    snapshot = await events.latest_snapshot()
+    if snapshot is not None:
+        epoch, offset, body = snapshot
+        thaw(house, body)
+        after = (epoch, offset)
+    count = 0
+    async for row in events.read(after):
+        if row.kind == REJECTED:
+            continue
+        if row.kind != KIND:
+            log.warning("unknown kind in the log", kind=row.kind)
+            continue
+        try:
+            house.apply(records.decode(row.body))
+        except Refused as error:
+            log.error("replay refused", epoch=row.epoch, offset=row.offset, code=error.code)
+        count += 1
+    log.info("recovered", records=count, seconds=round(time.monotonic() - started, 3), contacts=len(house.talks))
+    return count
+
+
+async def recall_details(house: House, queries: Queries) -> dict[str, Details]:
+    """Who is calling, for the contacts that are open."""
+    rows = await queries.open_contacts(list(house.talks))
+    return {
+        str(row["id"]): Details(row["ani"], row["dnis"], row["display"], msgspec.json.decode(row["cad"], type=dict[str, str]))
+        for row in rows
+    }

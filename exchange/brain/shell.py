@@ -1,0 +1,360 @@
+"""The exchange itself: turns the cards' news into inputs of the house, and the house's outcomes into deeds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+import acd.effects as decided
+from acd.errors import Refused
+from exchange.brain import records, tables
+from exchange.brain.bridge import Bridge
+from exchange.brain.cards import Cards, Listener
+from exchange.brain.desks import Desks, Details
+from exchange.brain.filing import Filing
+from exchange.brain.house import House, Outcome
+from exchange.brain.ids import uuid7
+from exchange.brain.ledger import BrokenHouse, Ledger
+from exchange.brain.lines import Shop, Worker, message_collect, message_recording, prompt_player
+from exchange.brain.records import Record, Source
+from ivr import effects as flow
+from ivr.inputs import CommandDone, CommandFailed, Digits, Played, Recorded
+from media.control import desk, line
+from media.control.envelope import ControlError, Event
+from storage.log import RowWrite
+
+log = structlog.get_logger()
+
+RECORD_ENDS = {"enough": "terminator", "timeout": "limit", "no-input": "limit", "stopped": "stopped", "ended": "ended"}
+
+
+class EntryPoint(msgspec.Struct, frozen=True):
+    """The number where contacts land, and the flow it names."""
+
+    id: str
+    flow: str
+
+
+class Exchange(Listener):
+    """Owns the workers; knows the house, the ledger, the cards, the desks and the filing."""
+
+    def __init__(self, house: House, details: dict[str, Details], entry_points: Callable[[], dict[str, EntryPoint]]) -> None:
+        self.house = house
+        self.details = details
+        self.entry_points = entry_points
+        self.ledger: Ledger
+        self.cards: Cards
+        self.desks: Desks
+        self.bridge: Bridge
+        self.filing: Filing
+        self.shop: Shop
+        self.group: asyncio.TaskGroup
+        self.workers: dict[str, Worker] = {}
+        self.refused_calls = 0
+        self._messages: dict[str, tuple[str, flow.RecordMessage, str]] = {}
+        self._patches: dict[str, dict[str, tuple[str, str]]] = {}
+
+    # --- inputs ---------------------------------------------------------------------------------------------------
+
+    def put(
+        self, input: records.Input, source: Source | None = None, rows: Sequence[RowWrite] = ()
+    ) -> asyncio.Future[None] | None:
+        """An input that nobody waits for; a refusal is logged."""
+        try:
+            return self.ledger.put(input, source, rows)
+        except Refused as error:
+            log.info("input refused", input=type(input).__name__, code=error.code)
+        except BrokenHouse:
+            log.critical("the exchange starts anew")
+        return None
+
+    def report(self, contact: str, answer: CommandDone | CommandFailed, *, secret: bool = False) -> None:
+        """The end of a flow's command (exchange.brain.lines.Report)."""
+        try:
+            self.ledger.put(records.FlowAnswer(contact, answer), secret=secret)
+        except (Refused, BrokenHouse) as error:
+            log.warning("answer lost", contact=contact, error=str(error))
+
+    def bridge_failed(self, contact: str, agent: str, reason: str) -> None:
+        """Customer and agent could not be brought together."""
+        self.put(records.BridgeFailed(contact, agent, reason))
+
+    # --- outcomes -------------------------------------------------------------------------------------------------
+
+    def carry_out(self, record: Record, outcome: Outcome) -> None:
+        """The record is durable: let its effects out."""
+        for contact, effect in outcome.flow:
+            worker = self._worker(contact)
+            if worker is not None:
+                if isinstance(effect, flow.RecordMessage):
+                    self._messages[effect.id] = (contact, effect, "")
+                worker.do(effect)
+        for contact in outcome.talks:
+            self.touch(contact)
+        for agent in outcome.agents:
+            self.desks.push(agent)
+        if any(isinstance(e, decided.ContactChanged) for e in outcome.decided):
+            self.desks.push_counts()
+        for contact in outcome.over:
+            worker = self.workers.pop(contact, None)
+            if worker is not None:
+                worker.finish()
+            self.details.pop(contact, None)
+            self.desks.over(contact)
+        if record.source is not None and record.source.card in self.cards.line_card_names:
+            self.cards.line(record.source.card).ack(record.source.seq)
+
+    def touch(self, contact: str) -> None:
+        """Something about this talk changed: its worker looks again."""
+        worker = self._worker(contact)
+        if worker is not None:
+            worker.touch()
+
+    async def send_digits(self, contact: str, digits: str) -> None:
+        """DTMF to the customer's leg; raises ControlError."""
+        talk = self.house.talks[contact]
+        await self.cards.line(talk.card).command(line.SendDigits(talk.call, talk.party, digits))
+
+    def _worker(self, contact: str) -> Worker | None:
+        worker = self.workers.get(contact)
+        talk = self.house.talks.get(contact)
+        if worker is None and talk is not None:
+            worker = self.workers[contact] = Worker(contact, self.shop, talk)
+            worker.task = self.group.create_task(worker.run(), name=f"worker {contact}")
+        return worker
+
+    # --- line cards -----------------------------------------------------------------------------------------------
+
+    def line_event(self, card: str, event: Event, body: line.LineEvent) -> None:
+        source = Source(card, event.generation, event.seq)
+        if isinstance(body, line.CallArrived):
+            self._arrived(card, event.generation, body, event.at, source)
+            return
+        if isinstance(body, line.Overload):
+            log.warning("line card overload", card=card, on=body.on, ticks=body.ticks)
+            return
+        if isinstance(body, line.RecordingEnded):
+            self._recording_ended(card, body, source)
+            return
+        contact = self.house.contact_of(card, body.call)
+        if isinstance(body, line.CallEnded):
+            self._forget(card, body.call)
+            return
+        if contact is None:
+            return
+        match body:
+            case line.PartyChanged():
+                self._party(contact, body, source, event.at)
+            case line.PlayEnded(player=player, why=why):
+                self._played(contact, player, why, source)
+            case line.Collected():
+                self._collected(contact, body, source)
+            case line.TransferRequested(call=call, party=party):
+                self._order(card, line.AnswerTransfer(call, party, False))
+            case _:
+                log.debug("line event", card=card, body=type(body).__name__, contact=contact)
+
+    def _arrived(self, card: str, generation: str, call: line.CallArrived, at: float, source: Source | None) -> None:
+        if self.house.contact_of(card, call.call) is not None:
+            return
+        entry = self.entry_points().get(call.dnis)
+        if entry is None:
+            self.refused_calls += 1
+            log.info("no such entry point", card=card, call=call.call, **{"pii.dnis": call.dnis})
+            self._order(card, line.Reject(call.call, call.party, 404, "not-found"))
+            return
+        contact = uuid7()
+        detail = Details(call.ani, call.dnis, call.display, dict(call.headers))
+        self.details[contact] = detail
+        arrived = records.Arrived(contact, card, generation, call.call, call.party, entry.id, entry.flow)
+        rows = [tables.contact_arrived(contact, entry.id, detail, at), tables.leg_started(contact, call.call, call.party, at)]
+        log.info("call arrived", contact=contact, card=card, call=call.call, **{"pii.ani": call.ani, "pii.dnis": call.dnis})
+        self.put(arrived, source, rows)
+
+    def _party(self, contact: str, change: line.PartyChanged, source: Source, at: float) -> None:
+        talk = self.house.talks[contact]
+        worker = self.workers.get(contact)
+        if change.party == talk.party:
+            if change.state == "connected":
+                self.filing.write(tables.leg_connected(contact, change.party, at))
+            elif change.state == "ended":
+                reason = change.termination.reason if change.termination is not None else "error"
+                log.info("customer's leg ended", contact=contact, reason=reason)
+                self.put(records.CustomerGone(contact, reason), source, [tables.leg_ended(contact, change, at)])
+        elif change.state == "ended" and worker is not None and change.party == worker.party:
+            worker.party, worker.desk, worker.links = "", None, None
+            worker.touch()
+
+    def _played(self, contact: str, player: str, why: str, source: Source) -> None:
+        if player.endswith("/prompt"):
+            id = player.removesuffix("/prompt")
+            known = self._messages.get(id)
+            worker = self.workers.get(contact)
+            if known is not None and worker is not None and why == "finished" and prompt_player(id) == player:
+                self.group.create_task(worker.prompted(known[1]))
+            return
+        if self._outstanding(contact, player) is not None:
+            played = msgspec.convert({"type": "played", "why": why}, Played)
+            self.put(records.FlowAnswer(contact, CommandDone(player, played)), source)
+
+    def _collected(self, contact: str, body: line.Collected, source: Source) -> None:
+        if body.collect.endswith("/end"):
+            id = body.collect.removesuffix("/end")
+            known = self._messages.get(id)
+            if known is not None and message_collect(id) == body.collect:
+                self._messages[id] = (contact, known[1], RECORD_ENDS[body.why])
+                talk = self.house.talks[contact]
+                self._order(talk.card, line.StopRecord(talk.call, message_recording(contact, id)))
+            return
+        command = self._outstanding(contact, body.collect)
+        if command is not None:
+            answer = CommandDone(body.collect, Digits(body.digits, body.why))
+            secret = isinstance(command, flow.CollectDigits) and command.secret
+            try:
+                self.ledger.put(records.FlowAnswer(contact, answer), source, secret=secret)
+            except (Refused, BrokenHouse) as error:
+                log.warning("digits lost", contact=contact, error=str(error))
+
+    def _outstanding(self, contact: str, id: str) -> flow.Command | None:
+        talk = self.house.talks.get(contact)
+        return next((c for c in talk.flow.outstanding if c.id == id), None) if talk is not None else None
+
+    def _recording_ended(self, card: str, body: line.RecordingEnded, source: Source) -> None:
+        message = next(
+            ((id, m) for id, m in self._messages.items() if message_recording(m[0], id) == body.recording),
+            None,
+        )
+        contact = self.house.contact_of(card, body.call) or (message[1][0] if message else None)
+        contact = contact or self.filing.contact_of(body.recording)
+        if contact is None:
+            log.warning("recording of an unknown contact", card=card, recording=body.recording)
+            return
+        kept = message is None or body.seconds >= message[1][1].min_seconds
+        rows = self.filing.closed(contact, body, "voicemail" if message else "call", kept=kept)
+        if body.failed:
+            log.error("recording failed", contact=contact, recording=body.recording, reason=body.failed)
+        closed = records.RecordingClosed(contact, body.recording, body.seconds, body.failed)
+        done = self.put(closed, source, rows)
+        if kept and done is not None:
+            done.add_done_callback(lambda _: self.filing.start())
+        if message is not None:
+            id, (_, _, why) = message
+            del self._messages[id]
+            ended = msgspec.convert({"type": "recorded", "seconds": body.seconds, "why": why or "ended"}, Recorded)
+            self.put(records.FlowAnswer(contact, CommandDone(id, ended)))
+
+    def _order(self, card: str, body: line.LineCommand) -> None:
+        """A command that nobody waits for."""
+
+        async def send() -> None:
+            try:
+                await self.cards.line(card).command(body)
+            except ControlError as error:
+                log.info("card refused", card=card, command=type(body).__name__, code=error.code)
+
+        self.group.create_task(send())
+
+    def _forget(self, card: str, call: str) -> None:
+        """The call's end is logged, or will be with the events before this one: the card may forget it then."""
+
+        async def forget() -> None:
+            await self.ledger_drained()
+            await self.cards.line(card).command(line.ForgetCall(call))
+
+        async def guarded() -> None:
+            try:
+                await forget()
+            except ControlError as error:
+                log.info("card refused", card=card, command="ForgetCall", code=error.code)
+
+        self.group.create_task(guarded())
+
+    async def ledger_drained(self) -> None:
+        """Everything that was put so far is durable."""
+        await self.ledger.drained()
+
+    def line_ready(self, card: str, inventory: line.Inventory, resumed: bool) -> None:
+        """A line card is there: compare what it holds with what the house knows."""
+        held = {c.call: c for c in inventory.calls if c.ended is None}
+        for talk in list(self.house.talks.values()):
+            if talk.card != card:
+                continue
+            if talk.generation != inventory.generation:
+                self.put(records.CardDied(card, talk.generation))
+            elif talk.call not in held:
+                if not resumed:
+                    self.put(records.CustomerGone(talk.contact, "error"))
+            else:
+                worker = self._worker(talk.contact)
+                if worker is not None:
+                    self.bridge.recall(worker, held[talk.call], self._patches_of())
+                    worker.touch()
+                self.put(records.LineBack(talk.contact))
+        for record in inventory.calls:
+            if record.ended is not None:
+                self._forget(card, record.call)
+            elif self.house.contact_of(card, record.call) is None:
+                if record.arrived is not None and not resumed and record.answered == 0:
+                    self._arrived(card, inventory.generation, record.arrived, record.started, None)
+                elif record.arrived is None or record.answered:
+                    self._order(card, line.EndCall(record.call))
+
+    def line_dead(self, card: str, generation: str) -> None:
+        self.put(records.CardDied(card, generation))
+        self.filing.salvage()
+
+    # --- desk cards -----------------------------------------------------------------------------------------------
+
+    def desk_event(self, card: str, body: desk.DeskEvent) -> None:
+        match body:
+            case desk.ConnectionChanged():
+                self.desks.connection_changed(card, body)
+            case desk.LegQuality():
+                contact = self.bridge.contacts.get(body.patch)
+                if contact is not None:
+                    self.filing.write(tables.desk_leg(contact, body, time.time()))
+            case _:
+                log.debug("desk event", card=card, body=type(body).__name__)
+
+    def desk_ready(self, card: str, inventory: desk.Inventory) -> None:
+        self._patches[card] = {c.patch: (card, c.connection) for c in inventory.connections if c.patch}
+        self.desks.desk_ready(card, inventory)
+
+    def desk_dead(self, card: str) -> None:
+        self._patches.pop(card, None)
+        self.desks.desk_dead(card)
+        for worker in self.workers.values():
+            if worker.desk is not None and worker.desk[0] == card:
+                worker.touch()
+
+    def _patches_of(self) -> dict[str, tuple[str, str]]:
+        return {party: seat for patches in self._patches.values() for party, seat in patches.items()}
+
+    # --- figures --------------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """Agents, queues and contacts, for `switchroom status`."""
+        engine = self.house.engine
+        queues = self.house.queue_names().items()
+        return {
+            "agents": [{"id": a.id, "name": a.name, "state": a.state, "code": a.code} for a in engine.agents()],
+            "queues": [{"id": id, "name": name, "waiting": engine.waiting(id)} for id, name in queues],
+            "contacts": [_contact(talk) for talk in self.house.talks.values()],
+        }
+
+
+def _contact(talk: Talk) -> dict[str, Any]:
+    return {
+        "id": talk.contact,
+        "call": talk.call,
+        "card": talk.card,
+        "activity": talk.flow.activity,
+        "phase": talk.flow.phase,
+        "agent": talk.agent,
+        "held": talk.held,
+    }

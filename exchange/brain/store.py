@@ -1,0 +1,216 @@
+"""The records as the API reads them (api.ports.Store)."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import uuid
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar
+
+import msgspec
+
+from api.errors import ApiError
+from api.models import (
+    Activity,
+    AgentItem,
+    Contact,
+    ContactDetail,
+    ContactPage,
+    Gap,
+    Leg,
+    Named,
+    Recording,
+    RecordingDetail,
+    RecordingPage,
+    Segment,
+    User,
+)
+from api.ports import Search
+from media.vault.errors import VaultError
+from media.vault.store import StoredFile, Vault
+from storage import queries
+from storage.errors import DatabaseAway
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def at_the_border(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Storage's errors become the API's."""
+
+    @functools.wraps(method)
+    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(*args, **kwargs)
+        except DatabaseAway as error:
+            raise ApiError(503, "database-away", "The database does not answer. Please try again in a moment.") from error
+        except ValueError as error:
+            raise ApiError(422, "invalid", f"query.before: {error}.") from error
+
+    return wrapped
+
+
+class Sound:
+    """An open recording (api.ports.Audio)."""
+
+    def __init__(self, file: StoredFile, media_type: str, name: str) -> None:
+        self.size = file.size
+        self.media_type = media_type
+        self.name = name
+        self._file = file
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return await asyncio.to_thread(self._file.read, offset, length)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Store:
+    """Queries and vault behind the API's port."""
+
+    def __init__(self, found: queries.Queries, vault: Callable[[], Vault], queue_names: Callable[[], dict[str, str]]) -> None:
+        self._queries = found
+        self._vault = vault
+        self._queue_names = queue_names
+
+    # --- people ---------------------------------------------------------------------------------------------------
+
+    @at_the_border
+    async def user_by_name(self, name: str) -> tuple[User, str] | None:
+        found = await self._queries.user_by_name(name)
+        return (_user(found), found.password_hash) if found is not None else None
+
+    @at_the_border
+    async def open_session(self, token_hash: bytes, user: str, expires: datetime) -> None:
+        await self._queries.open_session(token_hash, user, expires)
+
+    @at_the_border
+    async def user_by_session(self, token_hash: bytes) -> User | None:
+        found = await self._queries.user_by_session(token_hash)
+        return _user(found) if found is not None else None
+
+    @at_the_border
+    async def close_session(self, token_hash: bytes) -> None:
+        await self._queries.close_session(token_hash)
+
+    # --- contacts -------------------------------------------------------------------------------------------------
+
+    @at_the_border
+    async def contacts(self, search: Search) -> ContactPage:
+        found = await self._queries.contacts(_filter(search))
+        return ContactPage(items=[Contact(**self._contact(row)) for row in found.rows], next=found.next)
+
+    @at_the_border
+    async def contact(self, id: str) -> ContactDetail | None:
+        if not _is_uuid(id):
+            return None
+        row = await self._queries.contact(id)
+        if row is None:
+            return None
+        segments, legs, recordings = await asyncio.gather(
+            self._queries.segments(id), self._queries.legs(id), self._queries.recordings_of(id)
+        )
+        return ContactDetail(
+            **self._contact(row),
+            segments=[_segment(s) for s in segments],
+            legs=[_leg(leg) for leg in legs],
+            recordings=recordings,
+        )
+
+    # --- recordings -----------------------------------------------------------------------------------------------
+
+    @at_the_border
+    async def recordings(self, search: Search) -> RecordingPage:
+        found = await self._queries.recordings(_filter(search))
+        return RecordingPage(items=[Recording(**self._recording(row)) for row in found.rows], next=found.next)
+
+    @at_the_border
+    async def recording(self, id: str) -> RecordingDetail | None:
+        row = await self._queries.recording(id) if _is_uuid(id) else None
+        if row is None:
+            return None
+        return RecordingDetail(
+            **self._recording(row),
+            peaks_left=json.loads(row["peaks_left"]),
+            peaks_right=json.loads(row["peaks_right"]),
+            peaks_per_second=row["peaks_per_second"],
+        )
+
+    @at_the_border
+    async def audio(self, id: str) -> Sound | None:
+        row = await self._queries.recording(id) if _is_uuid(id) else None
+        if row is None or row["state"] != "stored":
+            return None
+        try:
+            file = await asyncio.to_thread(self._vault().open, row["file"], row["wrapped_key"])
+        except VaultError as error:
+            raise ApiError(500, error.code, error.message) from error
+        return Sound(file, row["media_type"], f"{row['started']:%Y%m%d-%H%M%S}-{str(id)[:8]}.ogg")
+
+    # --- lists ----------------------------------------------------------------------------------------------------
+
+    async def queues(self) -> list[Named]:
+        return [Named(id=id, name=name) for id, name in self._queue_names().items()]
+
+    @at_the_border
+    async def agents(self) -> list[AgentItem]:
+        return [AgentItem(id=u.id, name=u.name, display=u.display) for u in await self._queries.users("agent")]
+
+    # --- rows -----------------------------------------------------------------------------------------------------
+
+    def _contact(self, row: queries.Row) -> dict[str, Any]:
+        names = (
+            "channel ani dnis entry_point queue agent agent_name arrived answered ended final waited talked held wrap_up_code"
+        )
+        found = {name: row[name] for name in names.split()}
+        return {**found, "id": str(row["id"]), "queue_name": self._queue_name(row["queue"])}
+
+    def _recording(self, row: queries.Row) -> dict[str, Any]:
+        names = "kind agent agent_name started seconds size overlap"
+        found = {name: row[name] for name in names.split()}
+        return {
+            **found,
+            "id": str(row["id"]),
+            "contact": str(row["contact"]),
+            "ani": row["ani"] or "",
+            "queue": row["of_queue"],
+            "queue_name": self._queue_name(row["of_queue"]),
+            "media_type": row["media_type"] or "",
+            "state": row["state"] if row["state"] in {"stored", "failed"} else "pending",
+            "left": Activity(talk=row["left_talk"], silence=row["left_silence"]),
+            "right": Activity(talk=row["right_talk"], silence=row["right_silence"]),
+            "paused": [Gap(**gap) for gap in json.loads(row["paused"])],
+        }
+
+    def _queue_name(self, queue: str | None) -> str | None:
+        return self._queue_names().get(queue, queue) if queue is not None else None
+
+
+def _user(found: queries.User) -> User:
+    return User.model_validate({"id": found.id, "name": found.name, "display": found.display, "role": found.role})
+
+
+def _filter(search: Search) -> queries.Filter:
+    return queries.Filter(**msgspec.structs.asdict(search))
+
+
+def _segment(row: queries.Row) -> Segment:
+    names = "agent agent_name queue started ended talked wrap_up wrap_up_code"
+    return Segment(**{name: row[name] for name in names.split()})
+
+
+def _leg(row: queries.Row) -> Leg:
+    names = "id kind started ended result reason by sip_code"
+    return Leg(**{name: row[name] for name in names.split()}, quality=json.loads(row["quality"]))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

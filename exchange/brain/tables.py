@@ -1,0 +1,107 @@
+"""The rows of the records that follow from an outcome, or from a card's news."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+import acd.effects as decided
+from exchange.brain.desks import Details
+from exchange.brain.house import House, Outcome
+from exchange.brain.records import Record
+from media.control import desk, line
+from storage import rows
+from storage.log import RowWrite
+
+
+def contact_arrived(contact: str, entry_point: str, detail: Details, at: float) -> RowWrite:
+    """Who calls: with the record, but never in it."""
+    return rows.contact_arrived(contact, "voice", detail.ani, detail.dnis, detail.display, entry_point, at, detail.cad)
+
+
+def leg_started(contact: str, call: str, party: str, at: float) -> RowWrite:
+    return rows.leg(contact, party, "sip", call=call, started=at)
+
+
+def leg_connected(contact: str, party: str, at: float) -> RowWrite:
+    return rows.leg(contact, party, "sip", connected=at)
+
+
+def leg_ended(contact: str, change: line.PartyChanged, at: float) -> RowWrite:
+    """The typed end of a SIP leg, with its quality."""
+    end = change.termination or line.Termination("failed", "error")
+    quality = None
+    if change.quality is not None:
+        quality = msgspec.to_builtins(change.quality)
+    return rows.leg(
+        contact,
+        change.party,
+        "sip",
+        ended=at,
+        result=end.result,
+        reason=end.reason,
+        by=end.by,
+        sip_code=end.sip_code,
+        quality=quality,
+    )
+
+
+def desk_leg(contact: str, leg: desk.LegQuality, at: float) -> RowWrite:
+    """A patched stretch of an agent's connection, when it ended."""
+    quality = msgspec.to_builtins(leg.quality) | {"concealed": leg.concealed, "late": leg.late}
+    return rows.leg(
+        contact,
+        leg.patch,
+        "webrtc",
+        owner=leg.owner,
+        started=at - leg.seconds,
+        connected=at - leg.seconds,
+        ended=at,
+        result="answered",
+        reason="unpatched",
+        by="system",
+        quality=quality,
+    )
+
+
+def of_outcome(house: House, record: Record, outcome: Outcome) -> Sequence[RowWrite]:
+    """Everything that an outcome changes in the records."""
+    found: list[RowWrite] = []
+    for effect in outcome.decided:
+        found += _of_effect(house, record, effect)
+    for contact in outcome.talks:
+        talk = house.talks.get(contact)
+        if talk is not None:
+            found.append(rows.contact_held(contact, talk.held_seconds))
+    return found
+
+
+def _of_effect(house: House, record: Record, effect: decided.Effect) -> list[RowWrite]:
+    match effect:
+        case decided.ContactChanged(contact, _, queue, agent):
+            return [rows.contact_placed(contact, queue or None, agent or None)]
+        case decided.Assigned(contact, agent, queue):
+            found = [rows.contact_answered(contact, record.at)]
+            talk = house.talks.get(contact)
+            if talk is not None and talk.recording:
+                found.append(rows.recording_opened(talk.recording, contact, "call", queue, agent, record.at))
+            return found
+        case decided.OfferMade(offer, contact, agent, queue):
+            body = msgspec.json.encode(effect.decision)
+            return [rows.decision(offer, contact, agent, queue, record.at, body)]
+        case decided.ContactFinal(contact, final, queue, agent, waited, talked):
+            return [rows.contact_ended(contact, record.at, final, waited, talked, queue or None, agent or None)]
+        case decided.VisitEnded():
+            e = effect
+            return [rows.visit_ended(e.visit, e.contact, e.queue, e.queued_at, e.ended_at, e.how, e.waited, e.talked, e.within)]
+        case decided.SegmentStarted(contact, number, agent, queue, visit, started):
+            return [rows.segment_started(contact, number, agent, queue, visit, started)]
+        case decided.SegmentEnded():
+            e2 = effect
+            found = [rows.segment_ended(e2.contact, e2.number, e2.ended, e2.how, e2.talk, e2.wrap_up, e2.code)]
+            if e2.code:
+                found.append(rows.contact_wrapped(e2.contact, e2.code))
+            return found
+        case _:
+            return []
