@@ -263,6 +263,7 @@ def test_a_lost_agent_gives_the_contact_back_to_the_front() -> None:
     assert only(found, effects.Released).why == "agent-lost"
     assert only(found, effects.SegmentEnded).talk == 30.0
     assert world.state("ann") == "logged-out"
+    assert not world.agent("ann").reachable
     assert world.engine.position("c1") == 1
     assert only(world.available("bob"), effects.OfferMade).contact == "c1"
     world.accept("bob")
