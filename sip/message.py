@@ -25,6 +25,11 @@ _METHOD = _NAME
 _BROKEN = re.compile(r"[\r\n]|(?<!\\)\0")
 """A NUL may stand in a value only as a quoted pair (RFC 4475 §3.1.1.2)."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_SENT_BY = re.compile(
+    r"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+"
+    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)(?:[ \t]*:[ \t]*([0-9]{1,5}))?",
+    re.IGNORECASE,
+)
 _LISTS = frozenset({"via", "route", "record-route"})
 _ONCE = ("From", "To", "Call-ID", "CSeq")
 
@@ -140,22 +145,23 @@ class TopVia:
 
     @classmethod
     def parse(cls, text: str) -> TopVia:
-        """Raises ValueError."""
-        try:
-            via = sipmessage.Via.parse(text)
-        except TypeError as error:  # sipmessage hands parameters on as keywords: one called `self` breaks it
-            raise ValueError("Via is not valid") from error
-        if via.port is not None and not 0 < via.port < 65536:
+        """Raises ValueError. Read by ourselves: real branches hold `=`, `/` and `@`, which sipmessage (as the RFC) forbids."""
+        first, *rest = split_list(text, ";") or [""]
+        match = _SENT_BY.fullmatch(first)
+        if match is None:
+            raise ValueError("Via is not valid")
+        port = None if match[3] is None else int(match[3])
+        if port is not None and not 0 < port < 65536:
             raise ValueError("not a port")
         found = {}
-        for part in split_list(text, ";")[1:]:
+        for part in rest:
             key, mark, value = part.partition("=")
             found[key.strip().lower()] = value.strip() if mark else ""
         return cls(
             text,
-            via.transport.upper(),
-            bare(via.host),
-            via.port,
+            match[1].upper(),
+            bare(match[2]),
+            port,
             found.get("branch", ""),
             found.get("received"),
             found.get("rport"),
@@ -164,7 +170,9 @@ class TopVia:
     @property
     def reply_to(self) -> tuple[str, int]:
         """Where responses go (RFC 3261 §18.2.2, RFC 3581 §4); raises ValueError for a port that is none."""
-        port = int(self.rport) if self.rport else self.port or (5061 if self.transport == "TLS" else 5060)
+        port = (
+            int(self.rport) if self.rport and self.rport.isascii() else self.port or (5061 if self.transport == "TLS" else 5060)
+        )
         if not 0 < port < 65536:
             raise ValueError("not a port")
         return bare(self.received or self.host), port
@@ -311,7 +319,7 @@ def response_to(
 def _uri(text: str) -> sipmessage.URI:
     try:
         uri = sipmessage.URI.parse(text)
-    except TypeError as error:  # as in TopVia.parse
+    except TypeError as error:  # sipmessage hands parameters on as keywords: one called `self` breaks it
         raise ValueError("URI is not valid") from error
     if uri.port is not None and not 0 < uri.port < 65536:
         raise ValueError("not a port")

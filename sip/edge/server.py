@@ -98,7 +98,7 @@ class Edge:
             finally:
                 await self._cards.close()
                 for wire in (*self._public, self._inside):
-                    wire.close()
+                    await wire.close()
         log.info("edge has left")
 
     def drain(self) -> None:

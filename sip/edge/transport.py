@@ -57,6 +57,7 @@ class UdpWire(asyncio.DatagramProtocol):
         self._counters = counters
         self._receiver: Receiver | None = None
         self._transport: asyncio.DatagramTransport | None = None
+        self._closed = asyncio.Event()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -77,11 +78,12 @@ class UdpWire(asyncio.DatagramProtocol):
         self._receiver = receiver
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=self._socket)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Returns when the port is free again."""
         if self._transport is not None:
             self._transport.close()
-        else:
-            self._socket.close()
+            await self._closed.wait()
+        self._socket.close()
 
     def advertised(self, peer: str) -> Address:
         if self._public and not self.inside:
@@ -91,17 +93,23 @@ class UdpWire(asyncio.DatagramProtocol):
         return self.local
 
     def send(self, data: bytes, address: Address) -> None:
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is not None and self._transport.is_closing():
             self._counters.add("unsent.closed")
             return
         try:
-            self._transport.sendto(data, address)
+            if self._transport is None:  # another socket is being read already
+                self._socket.sendto(data, address)
+            else:
+                self._transport.sendto(data, address)
         except (OSError, ValueError) as error:  # a family that does not fit, no route
             self._counters.add("unsent.error")
             log.warning("cannot send", wire=self.label, error=str(error))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed.set()
 
     def datagram_received(self, data: bytes, address: tuple[str, int] | tuple[str, int, int, int]) -> None:
         if self._receiver is not None:

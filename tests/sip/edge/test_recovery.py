@@ -27,11 +27,12 @@ async def test_a_killed_edge_comes_back_between_invite_and_the_rest(run: Path, c
         process.send_signal(signal.SIGKILL)
         await process.wait()
     phone.send(sent, edge.address)  # to nobody
-    other.control.emit(line.CallArrived("o", "p", "i", "t", "1", "2"))
+    busier = line.PartyRecord("p", "sip", "connected", sip_call_id="i", from_tag="t")
+    other.calls = [line.CallRecord(f"o{n}", None, 0.0, 0.0, [busier], []) for n in range(2)]
     async with edge_process(run, port) as (edge, _):
         phone.send(sent, edge.address)
         assert bytes(await card.sip.request("INVITE")) == bytes(got)
-        await edge.used(1)
+        await edge.used(3)
         phone.send(phone.same_transaction(sent, "CANCEL"), edge.address)
         assert (await card.sip.request("CANCEL")).headers["Via"] == got.headers["Via"]
         card.sip.send(answer(got, 487, tag="t"), inner(got))  # answers by the Via the first edge wrote
@@ -156,6 +157,9 @@ async def test_sigterm_waits_for_the_calls_and_a_second_one_does_not(run: Path, 
             card.arrived(got)
             await edge.used(1)
             process.terminate()
+            async with asyncio.timeout(3):
+                while not (await edge.inventory()).draining:
+                    await asyncio.sleep(0.005)
             phone.send(phone.build("INVITE", f"sip:5000@{edge.uri}"), edge.address)
             await phone.response(503)
             assert process.returncode is None
