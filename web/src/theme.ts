@@ -15,10 +15,24 @@ const petrol: MantineColorsTuple = [
   "#00596a",
 ];
 
+/** Mantine's green, its dark end darker: white words on it keep the contrast too. */
+const green: MantineColorsTuple = [
+  "#ebfbee",
+  "#d3f9d8",
+  "#b2f2bb",
+  "#8ce99a",
+  "#69db7c",
+  "#51cf66",
+  "#40c057",
+  "#2f9e44",
+  "#237a36",
+  "#1b652b",
+];
+
 export const theme = createTheme({
   primaryColor: "petrol",
-  colors: { petrol },
-  primaryShade: { light: 8, dark: 7 },
+  colors: { petrol, green },
+  primaryShade: 8,
   defaultRadius: "md",
   autoContrast: true,
   luminanceThreshold: 0.35,

@@ -18,12 +18,22 @@ interface Session {
 
 const SessionContext = createContext<Session | null>(null);
 
+/** Set while this browser believes that it is logged in; the truth is in a cookie that pages cannot see. */
+const BELIEF_KEY = "switchroom.in";
+const believe = (isIn: boolean): void => {
+  if (isIn) localStorage.setItem(BELIEF_KEY, "1");
+  else localStorage.removeItem(BELIEF_KEY);
+};
+
+/** A newcomer at the door need not be told by an error that nobody is logged in. */
+const newcomer = ["/", "/login"].includes(location.pathname) && localStorage.getItem(BELIEF_KEY) === null;
+
 // Asked while the page is still being built: a desk that is refreshed during a call has no time to lose.
-let first: Promise<User> | null = get<User>("/api/v1/me");
-first.catch(() => undefined);
+let first: Promise<User> | null = newcomer ? null : get<User>("/api/v1/me");
+first?.catch(() => undefined);
 
 export function SessionProvider({ children }: { children: ReactNode }) {
-  const [state, setState] = useState<SessionState>("asking");
+  const [state, setState] = useState<SessionState>(newcomer ? "out" : "asking");
   const [user, setUser] = useState<User | null>(null);
   const [problem, setProblem] = useState("");
 
@@ -33,16 +43,20 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     try {
       setUser(await asked);
       setState("in");
+      believe(true);
     } catch (error) {
+      const out = error instanceof ApiError && error.status === 401;
+      if (out) believe(false);
       setUser(null);
       setProblem(sentence(error));
-      setState(error instanceof ApiError && error.status === 401 ? "out" : "unreachable");
+      setState(out ? "out" : "unreachable");
     }
   }, []);
 
   useEffect(() => {
-    void ask();
+    if (!newcomer) void ask();
     const ended = () => {
+      believe(false);
       setUser(null);
       setState("out");
     };
@@ -57,11 +71,13 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       problem,
       async logIn(name, password) {
         const login = await post<Login>("/api/v1/login", { name, password });
+        believe(true);
         setUser(login.user);
         setState("in");
       },
       async logOut() {
         await post("/api/v1/logout");
+        believe(false);
         setUser(null);
         setState("out");
       },

@@ -38,7 +38,7 @@ export function Banners() {
   const advice = microphoneAdvice(microphone.state);
   const talking = snapshot?.contact?.state === "talking";
   return (
-    <Stack gap="xs">
+    <Stack gap="xs" className="banners">
       {link === "lost" && (
         <Banner id="link" color="red" icon={<PlugZap aria-hidden />} title="The connection to the exchange is lost">
           It is tried again by itself.

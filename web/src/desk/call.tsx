@@ -52,7 +52,10 @@ export function CallPanel({ contact }: { contact: DeskContact }) {
       data-muted={contact.muted}
       data-recording={contact.recording}
     >
-      <Badges contact={contact} />
+      <Group justify="space-between" gap="xs" mih={36}>
+        <Badges contact={contact} />
+        <RecordButton contact={contact} disabled={!usable} />
+      </Group>
       <div className="desk-centre">
         <Stack gap={2} align="center">
           <Text c="dimmed">{contact.queue_name ?? "Call"}</Text>
@@ -98,7 +101,6 @@ export function CallPanel({ contact }: { contact: DeskContact }) {
           >
             Digits
           </Button>
-          <RecordButton contact={contact} disabled={!usable} />
           <Button
             size="md"
             color="red"
@@ -157,9 +159,9 @@ function RecordButton({ contact, disabled }: { contact: DeskContact; disabled: b
   const paused = contact.recording === "paused";
   return (
     <Button
-      size="md"
+      size="xs"
       variant={paused ? "filled" : "default"}
-      leftSection={paused ? <CircleDot size={18} aria-hidden /> : <CirclePause size={18} aria-hidden />}
+      leftSection={paused ? <CircleDot size={16} aria-hidden /> : <CirclePause size={16} aria-hidden />}
       loading={busy.has("record")}
       disabled={disabled}
       onClick={() => void desk.command("record", { on: paused })}
@@ -185,13 +187,13 @@ function CallTime({ contact }: { contact: DeskContact }) {
 function Badges({ contact }: { contact: DeskContact }) {
   const recording = RECORDING_WORDS[contact.recording];
   return (
-    <Group gap="xs" mih={26}>
+    <Group gap="xs">
       <Badge variant="dot" size="lg" tt="none" color={recording.color}>
         {recording.word}
       </Badge>
       {contact.held && (
         <Badge size="lg" tt="none" color="yellow">
-          On hold, the caller hears music
+          On hold
         </Badge>
       )}
       {contact.muted && (

@@ -27,6 +27,12 @@ function deskUrl(): string {
   return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/api/v1/desk`;
 }
 
+/** Whether the agent is muted in a call that goes on. */
+export function isMuted(snapshot: DeskSnapshot | null): boolean {
+  const contact = snapshot?.contact ?? null;
+  return contact !== null && contact.state !== "ended" && contact.muted;
+}
+
 export class Desk {
   readonly clock = new ServerClock();
   readonly link: DeskLink;
@@ -141,7 +147,7 @@ export class Desk {
 
   /** The server mutes the call; silencing the track as well keeps a muted word from leaving the room at all. */
   #applyMute(track: MediaStreamTrack): void {
-    track.enabled = this.#view.snapshot?.contact?.muted !== true;
+    track.enabled = !isMuted(this.#view.snapshot);
   }
 
   /** Ring and notify while an offer is out. */

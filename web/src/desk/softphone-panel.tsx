@@ -3,6 +3,7 @@
 import { Button, Group, NativeSelect, Stack, Text } from "@mantine/core";
 import { Bell } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
+import { isMuted } from "./desk";
 import { useDesk, useDeskView } from "./hooks";
 import { softphoneWords } from "./words";
 
@@ -59,14 +60,14 @@ function Level() {
       const level = desk.microphone.meter.level();
       const wanted = Math.min(1, Math.max(0, 1 - level / FLOOR_DB));
       shown = Math.max(wanted, shown - 0.03);
-      if (bar.current !== null) bar.current.style.transform = `scaleX(${shown.toFixed(3)})`;
+      if (bar.current !== null) bar.current.style.clipPath = `inset(0 ${(100 * (1 - shown)).toFixed(1)}% 0 0)`;
       if (on && level > HEARD_DB) setHeard(true);
       frame = requestAnimationFrame(draw);
     };
     frame = requestAnimationFrame(draw);
     return () => cancelAnimationFrame(frame);
   }, [desk, on]);
-  const muted = snapshot?.contact?.muted === true;
+  const muted = isMuted(snapshot);
   return (
     <Stack gap={6}>
       <div className="meter" data-testid="microphone-level">

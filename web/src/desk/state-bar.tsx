@@ -62,7 +62,7 @@ export function StateBar({ snapshot }: { snapshot: DeskSnapshot }) {
           </Text>
         )}
       </Group>
-      <Text size="sm" c="dimmed">
+      <Text size="sm" c="dimmed" hiddenFrom="sm">
         {agent.display}
       </Text>
     </Group>

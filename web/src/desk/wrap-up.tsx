@@ -2,7 +2,7 @@
 
 import { Button, Group, Radio, Stack, Text, Title } from "@mantine/core";
 import { Check } from "lucide-react";
-import { type FormEvent, useEffect, useRef, useState } from "react";
+import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
 import type { DeskContact, WrapUp } from "../api/desk";
 import { clock, spoken } from "../ui/format";
 import { useDesk, useDeskView, useSecondsSince } from "./hooks";
@@ -15,7 +15,7 @@ export function WrapUpPanel({ wrapUp, contact }: { wrapUp: WrapUp; contact: Desk
   const group = useRef<HTMLDivElement>(null);
   useEffect(() => group.current?.querySelector<HTMLElement>("[role=radio]")?.focus(), []);
 
-  const done = (event: FormEvent) => {
+  const done = (event: FormEvent | KeyboardEvent) => {
     event.preventDefault();
     if (code !== null || wrapUp.codes.length === 0) void desk.command("wrap_up", { code: code ?? "" });
   };
@@ -50,6 +50,10 @@ export function WrapUpPanel({ wrapUp, contact }: { wrapUp: WrapUp; contact: Desk
                   key={choice.code}
                   value={choice.code}
                   className="code-card"
+                  onKeyDown={(event) => {
+                    // Space or an arrow key chooses, Enter on the chosen one is "Done".
+                    if (event.key === "Enter" && choice.code === code) done(event);
+                  }}
                   data-testid={`wrapup-code-${choice.code}`}
                 >
                   <Radio.Indicator />
@@ -58,13 +62,14 @@ export function WrapUpPanel({ wrapUp, contact }: { wrapUp: WrapUp; contact: Desk
               ))}
             </Stack>
           </Radio.Group>
-          <Group justify="space-between">
+          <Group justify="space-between" wrap="nowrap">
             <Text size="sm" c="dimmed">
               When the time is over, the contact closes without a code.
             </Text>
             <Button
               type="submit"
               size="md"
+              flex="none"
               leftSection={<Check size={18} aria-hidden />}
               loading={busy.has("wrap_up")}
               disabled={link !== "open" || (code === null && wrapUp.codes.length > 0)}

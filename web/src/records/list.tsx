@@ -80,8 +80,15 @@ export function SearchForm({ filters, apply, testId, children }: SearchFormProps
     <search>
       {/* A new address, by "back" for instance, fills the form anew. */}
       <form className="panel filters" key={searchOf(filters)} onSubmit={submit} data-testid={testId}>
-        <TextInput label="From" name="from" type="datetime-local" defaultValue={filters.from} />
-        <TextInput label="To" name="to" type="datetime-local" defaultValue={filters.to} error={invalid || undefined} />
+        <TextInput className="moment" label="From" name="from" type="datetime-local" defaultValue={filters.from} />
+        <TextInput
+          className="moment"
+          label="To"
+          name="to"
+          type="datetime-local"
+          defaultValue={filters.to}
+          error={invalid || undefined}
+        />
         <TextInput label="Number" name="number" type="tel" defaultValue={filters.number} autoComplete="off" />
         <NativeSelect
           label="Agent"
@@ -138,7 +145,7 @@ export function List<T>({ rows, caption, columns, empty, testId, children }: Lis
         // A wide table scrolls on a narrow screen, also by the keyboard.
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
         <section className="table-wrap" aria-label={`${caption}, table`} tabIndex={0}>
-          <Table highlightOnHover verticalSpacing="sm" horizontalSpacing="md" data-testid={testId}>
+          <Table highlightOnHover fz="sm" verticalSpacing="xs" horizontalSpacing="sm" data-testid={testId}>
             <Table.Thead>
               <Table.Tr>
                 {columns.map((name) => (

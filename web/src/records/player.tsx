@@ -31,9 +31,12 @@ export function Player({ id, onClose }: { id: string; onClose(): void }) {
     shouldRetryOnError: false,
   });
   const section = useRef<HTMLElement>(null);
-  useEffect(() => section.current?.scrollIntoView({ block: "nearest" }), []);
+  const loaded = data !== undefined;
+  useEffect(() => {
+    if (loaded) section.current?.scrollIntoView({ block: "nearest" });
+  }, [loaded]);
   return (
-    <section className="panel" ref={section} aria-label="Player" data-testid="player">
+    <section className="panel player" ref={section} aria-label="Player" data-testid="player">
       {error !== undefined ? (
         <Alert color="red" role="alert" withCloseButton closeButtonLabel="Close the player" onClose={onClose}>
           {sentence(error)}{" "}

@@ -1,6 +1,6 @@
 /** Recordings: search, list, player. */
 
-import { ActionIcon, Badge, Stack, Table, Text, Title } from "@mantine/core";
+import { ActionIcon, Badge, Stack, Table, Title } from "@mantine/core";
 import { Play } from "lucide-react";
 import { useLocation, useSearch } from "wouter";
 import type { Recording } from "../api/types";
@@ -39,7 +39,7 @@ export default function RecordingsPage() {
         rows={rows}
         caption="Recordings"
         columns={[
-          "",
+          "Play",
           "Started",
           "Number",
           "Queue",
@@ -89,15 +89,9 @@ function Row({ item, playing, onPlay }: { item: Recording; playing: boolean; onP
       <Table.Td className="figures">{share(item.right)}</Table.Td>
       <Table.Td className="figures">{bytes(item.size)}</Table.Td>
       <Table.Td>
-        {item.state === "stored" && item.paused.length > 0 ? (
-          <Text size="sm" c="dimmed">
-            stored, with pauses
-          </Text>
-        ) : (
-          <Badge variant="dot" tt="none" color={state.color}>
-            {state.word}
-          </Badge>
-        )}
+        <Badge variant="dot" tt="none" color={state.color}>
+          {item.paused.length > 0 ? `${state.word}, pauses` : state.word}
+        </Badge>
       </Table.Td>
     </Table.Tr>
   );

@@ -76,10 +76,11 @@ export function Header() {
           size="xs"
           loading={busy}
           onClick={() => void leave()}
-          leftSection={<LogOut size={14} aria-hidden />}
+          aria-label="Log out"
           data-testid="log-out"
         >
-          Log out
+          <LogOut size={14} aria-hidden />
+          <span className="log-out-word">&nbsp;Log out</span>
         </Button>
       </div>
     </header>
