@@ -41,6 +41,7 @@ from sip.linecard.settings import (
     endpoint_config,
     line_config,
     line_count,
+    quiet_start,
     sip_transport_config,
 )
 from sip.linecard.unattended import Unattended
@@ -96,6 +97,7 @@ class Card:
         """Make the endpoint; returns its event function and our SIP address."""
         settings = self.settings
         settings.dialogs.mkdir(mode=0o700, exist_ok=True)
+        quiet_start()
         endpoint = self._endpoint = pj.Endpoint()
         endpoint.libCreate()
         self.lines = line_count(settings)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pjsua2 as pj
+from pjsua2 import _pjsua2
 
 FRAME_MS = 20
 TICKS_PER_SECOND = 1000 // FRAME_MS
@@ -99,6 +101,11 @@ def endpoint_config(settings: CardSettings) -> Any:
     config.logConfig.consoleLevel = settings.pj_log
     config.logConfig.msgLogging = 1 if settings.pj_log >= 4 else 0
     return config
+
+
+def quiet_start() -> None:
+    """Keep pjlib from printing before its log level can be set."""
+    ctypes.CDLL(_pjsua2.__file__).pj_log_set_level(0)
 
 
 def sip_transport_config(settings: CardSettings) -> Any:
