@@ -140,7 +140,7 @@ def _processes(living: list[ProcessRecord], supervisor: SupervisorStatus | None)
         child = known.get(record.name)
         state = child.state if child is not None else "ready" if record.name == "supervisor" else "unsupervised"
         restarts = child.restarts if child is not None else record.restarts
-        rows.append(ProcessRow(record.role, record.name, record.pid, state, round(records.uptime(record), 1), restarts))
+        rows.append(ProcessRow(record.role, record.name, record.pid, state, round(records.age(record.ticks), 1), restarts))
     there = {record.name for record in living}
     rows += [ProcessRow(c.role, c.name, 0, c.state, 0.0, c.restarts) for c in known.values() if c.name not in there]
     return sorted(rows, key=lambda row: (row.role != "supervisor", row.role, len(row.name), row.name))
@@ -176,7 +176,10 @@ def _call(card: str, call: line.CallRecord) -> CallRow:
 
 def text(report: Report) -> str:
     """The report as tables for a person."""
-    out = [f"Switchroom on {report.data}: {report.phase}", ""]
+    out = [f"Switchroom on {report.data}: {report.phase}"]
+    if not report.processes:
+        return out[0]
+    out.append("")
     out += _table(
         ("ROLE", "NAME", "PID", "STATE", "UPTIME", "RESTARTS"),
         [(p.role, p.name, str(p.pid or "-"), p.state, _span(p.uptime), str(p.restarts)) for p in report.processes],
@@ -199,7 +202,7 @@ def text(report: Report) -> str:
     if report.agents:
         out += ["", "Agents:"]
         out += _table(("AGENT", "STATE"), [(a.name or a.id, " ".join(filter(None, (a.state, a.code)))) for a in report.agents])
-    if report.problems and report.processes:
+    if report.problems:
         out += ["", *(f"! {problem}" for problem in report.problems)]
     return "\n".join(out)
 

@@ -69,6 +69,7 @@ class Child:
         self.outdated = False
         self.reason = ""
         self.generation = ""
+        self.ready_seconds = 0.0
         self.log_file = logs / f"{spec.name}.log"
         self._run_directory = run
         self._on_exit = on_exit
@@ -206,7 +207,8 @@ class Child:
 
     async def _watch(self, process: Process) -> None:
         """Wait until it is gone, having seen whether it becomes ready."""
-        started = asyncio.get_running_loop().time()
+        begun = asyncio.get_running_loop().time()
+        before = process.age()
         probing = asyncio.get_running_loop().create_task(self._probe(process), name=f"probe {self.spec.name}")
         try:
             status = await asyncio.shield(process.exited)
@@ -214,7 +216,7 @@ class Child:
             probing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await probing
-        lived = asyncio.get_running_loop().time() - started
+        lived = before + asyncio.get_running_loop().time() - begun
         self._process = None
         planned = self.state == "draining"
         log.log(
@@ -237,6 +239,7 @@ class Child:
             await self._on_exit(self)
 
     async def _probe(self, process: Process) -> None:
+        begun = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self.spec.ready_seconds):
                 self.generation = await self.spec.probe()
@@ -246,6 +249,7 @@ class Child:
             if not self.adopted:
                 process.send(signal.SIGKILL)
             return
+        self.ready_seconds = asyncio.get_running_loop().time() - begun
         if self.state == "starting":
             if not self.adopted:
                 self._record(process)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from exchange import logs
-from exchange.supervisor.records import start_ticks
+from exchange.supervisor.records import age, start_ticks
 
 
 class Process:
@@ -39,6 +39,10 @@ class Process:
             os.close(pidfd)
             return None
         return cls(pid, found, pidfd, popen)
+
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return age(self.ticks)
 
     def send(self, number: signal.Signals) -> None:
         """Signal it; no error when it is gone."""

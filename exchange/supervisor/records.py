@@ -74,7 +74,7 @@ def alive(record: ProcessRecord) -> bool:
     return start_ticks(record.pid) == record.ticks
 
 
-def uptime(record: ProcessRecord) -> float:
-    """Seconds since the process started."""
+def age(ticks: int) -> float:
+    """Seconds since a start at `ticks`; 0 when that is not known."""
     since_boot = float(Path("/proc/uptime").read_text().split()[0])
-    return max(0.0, since_boot - record.ticks / os.sysconf("SC_CLK_TCK"))
+    return max(0.0, since_boot - ticks / os.sysconf("SC_CLK_TCK")) if ticks else 0.0

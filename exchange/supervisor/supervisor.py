@@ -172,7 +172,7 @@ class Supervisor:
             except TimeoutError:
                 waited = asyncio.get_running_loop().time() - begun
                 self._screen.say(f"  {child.spec.label:<28} starting, {waited:.0f} s so far")
-        seconds = asyncio.get_running_loop().time() - begun
+        seconds = child.ready_seconds
         word = "adopted" if child.adopted else "ready"
         self._screen.say(f"  {child.spec.label:<28} {word:<8}{seconds:5.1f} s   process {child.pid}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,18 +79,8 @@ def _line_cards(settings: Settings, site: Site, lines_each: int, proxy: str) -> 
     for number, ports in enumerate(ranges):
         name = f"linecard{number}"
         here = min(lines_each, settings.lines - number * lines_each)
-        argv: list[object] = [
-            "--run",
-            site.run,
-            "--name",
-            name,
-            "--rtp",
-            ports,
-            "--rate",
-            settings.bridge_rate,
-            "--lines",
-            here,
-        ]
+        argv: list[object] = ["--run", site.run, "--name", name, "--proxy", proxy]
+        argv += ["--rtp", ports, "--rate", settings.bridge_rate, "--lines", here]
         if settings.public:
             argv += ["--public", settings.public]
         found.append(
@@ -133,7 +124,15 @@ def _edge(settings: Settings, site: Site) -> Spec:
         argv += ["--public", settings.public]
     for network in settings.allow:
         argv += ["--allow", network]
-    return Spec("edge", "edge", "SIP edge", python("sip.edge", *argv), greets(site.run, "edge"))
+    return Spec(
+        "edge",
+        "edge",
+        "SIP edge",
+        python("sip.edge", *argv),
+        greets(site.run, "edge"),
+        stop_signals=(signal.SIGINT,),  # it was drained before the cards stopped; nothing is left to wait for
+        hurried_from=0,
+    )
 
 
 def _exchange(settings: Settings, site: Site, secrets: dict[str, str]) -> Spec:
