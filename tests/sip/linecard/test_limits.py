@@ -1,0 +1,176 @@
+"""Lines, drain, RTP that stops, callers without an exchange, and no growth."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from media.control import line
+from media.control.client import ControlClient
+from tests.sip.linecard.conftest import ROOT, CardProcess, Starter, dialogs
+from tests.tools import sipp
+
+pytestmark = pytest.mark.interop
+
+WAIT_FOR_BYE = sipp.invite() + sipp.answered() + sipp.expect("BYE") + sipp.ok()
+
+
+async def answer_all(card: CardProcess, count: int) -> list[line.CallArrived]:
+    calls = []
+    for number in range(count):
+        arrived = await card.until(line.CallArrived, skip=number)
+        await card.do(line.Answer(arrived.call, arrived.party))
+        await card.until(line.PartyChanged, state="connected", party=arrived.party)
+        calls.append(arrived)
+    return calls
+
+
+async def test_more_calls_than_lines_are_refused(card: CardProcess, run_dir: Path) -> None:
+    lines = (await card.inventory()).lines
+    async with sipp.Sipp(WAIT_FOR_BYE, run_dir / "a", card.sip, calls=lines) as callers:
+        calls = await answer_all(card, lines)
+        refused = sipp.invite() + sipp.receive(486) + sipp.request("ACK", 1)
+        async with sipp.Sipp(refused, run_dir / "b", card.sip) as late:
+            assert await late.finished() == 0, late.errors()
+        assert len(dialogs(run_dir)) == lines
+        for arrived in calls:
+            await card.do(line.EndCall(arrived.call))
+        assert await callers.finished() == 0, callers.errors()
+    assert not dialogs(run_dir)
+
+
+async def test_a_draining_card_refuses_and_leaves_after_its_last_call(card: CardProcess, run_dir: Path) -> None:
+    async with sipp.Sipp(WAIT_FOR_BYE, run_dir / "a", card.sip) as caller:
+        (arrived,) = await answer_all(card, 1)
+        assert card.process is not None
+        card.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(3):
+            while not (await card.inventory()).draining:
+                await asyncio.sleep(0.02)
+        refused = sipp.invite() + sipp.receive(503) + sipp.request("ACK", 1)
+        async with sipp.Sipp(refused, run_dir / "b", card.sip) as late:
+            assert await late.finished() == 0, late.errors()
+        await card.do(line.EndCall(arrived.call))
+        assert await caller.finished() == 0, caller.errors()
+        assert await asyncio.wait_for(card.process.wait(), 5) == 0
+
+
+async def test_rtp_that_stops_ends_the_leg_but_not_on_hold(card: CardProcess, run_dir: Path) -> None:
+    await card.do(line.Configure(media_timeout=1.5))
+    hold = sipp.request("INVITE", 2, sipp.body(sipp.sdp(direction="sendonly", version=2)))
+    hold += sipp.receive(100, optional=True) + sipp.receive(200) + sipp.request("ACK", 2)
+    held = sipp.invite() + sipp.answered() + hold + sipp.expect("BYE") + sipp.ok()
+    async with (
+        sipp.Sipp(held, run_dir / "a", card.sip) as holding,
+        sipp.Sipp(WAIT_FOR_BYE, run_dir / "b", card.sip) as silent,
+    ):
+        first, second = await answer_all(card, 2)
+        assert await silent.finished() == 0, silent.errors()
+        timeout = await card.until(line.MediaTimeout)
+        ended = await card.until(line.PartyChanged, state="ended", party=timeout.party)
+        assert ended.termination is not None
+        assert ended.termination.reason == "media-timeout"
+        await asyncio.sleep(1.5)
+        (left,) = [call for call in (await card.inventory()).calls if call.ended is None]
+        assert left.call in (first.call, second.call)
+        await card.do(line.EndCall(left.call))
+        assert await holding.finished() == 0, holding.errors()
+
+
+async def test_without_an_exchange_a_caller_rings_then_hears_the_apology(
+    start_card: Starter, run_dir: Path, prompt: Callable[[float, float], str]
+) -> None:
+    card = await start_card()
+    await card.do(line.Configure(apology=prompt(500, 0.5)))
+    await card.disconnect()
+    scenario = sipp.invite() + sipp.receive(100, optional=True) + sipp.receive(180) + sipp.receive(200, rrs=True)
+    scenario += sipp.request("ACK", 1) + sipp.expect("BYE") + sipp.ok()
+    async with sipp.Sipp(scenario, run_dir / "a", card.sip) as caller:
+        assert await caller.finished() == 0, caller.errors()
+    await card.connect()
+    (kept,) = (await card.inventory()).calls
+    assert kept.ended is not None
+    assert kept.ended.reason == "apology"
+
+
+async def test_fifty_calls_leave_nothing_behind(
+    card: CardProcess, run_dir: Path, prompt: Callable[[float, float], str]
+) -> None:
+    assert card.process is not None
+    process = psutil.Process(card.process.pid)
+    scenario = sipp.invite() + sipp.answered() + sipp.pause(100) + sipp.request("BYE", 2) + sipp.receive(200)
+    file = prompt(600, 0.3)
+    marks: list[tuple[int, int]] = []
+
+    async def calls(first: int, count: int) -> None:
+        async with sipp.Sipp(scenario, run_dir / f"s{first}", card.sip, calls=count, rate=10) as callers:
+            for number in range(first, first + count):
+                arrived = await card.until(line.CallArrived, skip=number)
+                await card.do(line.Answer(arrived.call, arrived.party))
+                await card.do(line.Record(arrived.call, f"r{number}", arrived.party, str(run_dir / "rec")))
+                await card.do(line.Play(arrived.call, arrived.party, "p", [file], loop=True))
+                await card.do(
+                    line.OpenPatch(arrived.call, "agent", str(run_dir / f"p{number}-l"), str(run_dir / f"p{number}-d"))
+                )
+                await card.do(
+                    line.SetLinks(arrived.call, [line.Link(arrived.party, "agent"), line.Link("agent", arrived.party)])
+                )
+                await card.until(line.PartyChanged, state="ended", party=arrived.party)
+                await card.do(line.EndCall(arrived.call))
+                await card.until(line.CallEnded, call=arrived.call)
+                await card.do(line.ForgetCall(arrived.call))
+            assert await callers.finished() == 0, callers.errors()
+        async with asyncio.timeout(5):
+            while (await card.inventory()).counters["clock"]:
+                await asyncio.sleep(0.1)
+        marks.append((process.num_fds(), process.memory_info().rss))
+
+    await calls(0, 10)
+    await calls(10, 40)
+    assert marks[1][0] == marks[0][0]
+    assert marks[1][1] - marks[0][1] < 4_000_000
+    inventory = await card.inventory()
+    assert not inventory.calls
+    assert inventory.counters["lines_held"] == 0
+    assert inventory.counters["callback_failures"] == 0
+
+
+async def test_the_zygote_forks_cards_that_outlive_it(run_dir: Path) -> None:
+    zygote = await asyncio.create_subprocess_exec(sys.executable, "-m", "sip.linecard.zygote", "--run", str(run_dir), cwd=ROOT)
+    path = run_dir / "linecards.zyg"
+    async with asyncio.timeout(10):
+        while not path.exists():
+            await asyncio.sleep(0.02)
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    pids = []
+    for name in ("linecard0", "linecard1"):
+        arguments = ["--run", str(run_dir), "--name", name, "--proxy", "127.0.0.1:5999", "--public", "127.0.0.1"]
+        request = {"fork": {"name": name, "args": arguments, "log": str(run_dir / f"{name}.log")}}
+        writer.write(json.dumps(request).encode() + b"\n")
+        pids.append(json.loads(await reader.readline())["pid"])
+    writer.write(b"nonsense\n")
+    assert "error" in json.loads(await reader.readline())
+    writer.close()
+    for name in ("linecard0", "linecard1"):
+        async with ControlClient(run_dir / f"{name}.ctl", role="commander") as client:
+            await asyncio.wait_for(client.connected(), 10)
+            assert (await client.command(line.TakeInventory(), line.Inventory)).lines >= 1
+    os.kill(pids[0], signal.SIGTERM)
+    async with asyncio.timeout(5):
+        while psutil.pid_exists(pids[0]):
+            await asyncio.sleep(0.02)
+    zygote.terminate()
+    await asyncio.wait_for(zygote.wait(), 5)
+    assert psutil.Process(pids[1]).status() != psutil.STATUS_ZOMBIE
+    os.kill(pids[1], signal.SIGTERM)
+    async with asyncio.timeout(5):
+        while psutil.pid_exists(pids[1]) and psutil.Process(pids[1]).status() != psutil.STATUS_ZOMBIE:
+            await asyncio.sleep(0.02)
