@@ -122,7 +122,7 @@ def _networks(value: object) -> tuple[str, ...]:
 
 
 def _json(value: object) -> object:
-    return json.loads(value) if isinstance(value, str) else value
+    return (json.loads(value) if value else ()) if isinstance(value, str) else value
 
 
 def _number(value: object) -> object:

@@ -9,7 +9,7 @@ import sys
 import time
 import wave
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -335,3 +335,19 @@ def _save(path: Path, heard: list[bytes]) -> None:
         file.setsampwidth(2)
         file.setframerate(RATE)
         file.writeframes(b"".join(heard))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line of `switchroom call`."""
+    parser = argparse.ArgumentParser(prog="switchroom call", description="Call as a SIP caller and tell what happens.")
+    parser.add_argument("target", help="whom to call, for example sip:5000@127.0.0.1:5060")
+    parser.add_argument("--digits", default="", help="digits to press, after 0.5 s of silence that follows the first prompt")
+    parser.add_argument("--digits-at", type=float, metavar="S", help="press them S seconds after the answer instead")
+    parser.add_argument("--tone", type=int, default=440, metavar="HZ", help="frequency that the caller hums (default 440)")
+    parser.add_argument("--seconds", type=float, default=8.0, metavar="S", help="hang up S seconds after the answer (default 8)")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="write what the caller heard to this WAV file")
+    parser.add_argument("--caller", default="caller", help="the caller's number")
+    parser.add_argument("--codec", choices=sorted(CODECS), help="offer this codec alone")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line for each event")
+    options = parser.parse_args(argv)
+    return call(**vars(options))

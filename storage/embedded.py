@@ -1,8 +1,8 @@
 """The embedded PostgreSQL: the wheel's binaries, a cluster under the data directory, a unix socket, peer authentication.
 
-PostgreSQL refuses to run as root, so that root gives it a user of its own, who cannot walk the path to a private data directory.
-Therefore the server is started *in* its directory (root changes there before it drops its rights) and knows it, and its socket, as
-`/proc/self/cwd`; clients reach the socket by a symlink in the run directory, which also keeps its path short.
+PostgreSQL refuses to run as root, so that root gives it a user of its own, who cannot walk the path to a private data
+directory. Therefore the server is started *in* its directory (root changes there before it drops its rights) and knows it, and
+its socket, as `/proc/self/cwd`; clients reach the socket by a symlink in the run directory, which also keeps its path short.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg
@@ -189,11 +190,14 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(f"the PostgreSQL binaries in {self._install} do not run on this machine")
         stamp = zlib.crc32(str((self._install / "bin" / "postgres").stat().st_mtime_ns).encode())
         for shelter in self._shelters:
-            copy = shelter / f"{self._install.name}-{stamp:08x}"
+            # The wheel's layout is kept: the programs look for some libraries beside their package.
+            package = self._install.parent
+            top = shelter / f"{self._install.name}-{stamp:08x}"
+            copy = top / package.name / self._install.name
             try:
-                if not copy.exists():
+                if not top.exists():
                     progress("Copying PostgreSQL to where its own user can run it")
-                    _copy_tree(self._install, copy)
+                    _copy_trees([self._install, package.with_name(f"{package.name}.libs")], package.parent, top)
             except OSError as error:
                 log.warning("no copy of the PostgreSQL binaries here", path=str(copy), error=str(error))
                 continue
@@ -248,8 +252,8 @@ class EmbeddedPostgres:
         new.rename(path)
 
     def _run(self, argv: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        user = {} if self._uid is None else {"user": self._uid, "group": self._gid, "extra_groups": []}
-        return subprocess.run(argv, cwd=cwd, env=self._env(), capture_output=True, text=True, check=False, **user)  # type: ignore[call-overload, no-any-return]
+        user: dict[str, object] = {} if self._uid is None else {"user": self._uid, "group": self._gid, "extra_groups": []}
+        return subprocess.run(argv, cwd=cwd, env=self._env(), capture_output=True, text=True, check=False, **user)
 
     def _env(self) -> dict[str, str]:
         return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC", "PGDATA": _HERE}
@@ -291,12 +295,15 @@ def _make_account(name: str) -> pwd.struct_passwd | None:
     return _account(name)
 
 
-def _copy_tree(source: Path, target: Path) -> None:
-    """A copy that everybody may read, whole or not at all."""
+def _copy_trees(sources: list[Path], base: Path, target: Path) -> None:
+    """Copies of those that exist, at the same places below `target` as below `base`, readable for all; whole or not at all."""
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         copy = Path(scratch) / "copy"
-        shutil.copytree(source, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        for source in sources:
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("include")
+                shutil.copytree(source, copy / source.relative_to(base), symlinks=True, ignore=ignored)
         for folder, _, files in os.walk(copy):
             os.chmod(folder, 0o755)  # noqa: S103  read-only programs for another user
             for name in files:

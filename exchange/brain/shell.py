@@ -17,7 +17,7 @@ from exchange.brain.bridge import Bridge
 from exchange.brain.cards import Cards, Listener
 from exchange.brain.desks import Desks, Details
 from exchange.brain.filing import Filing
-from exchange.brain.house import House, Outcome
+from exchange.brain.house import House, Outcome, Talk
 from exchange.brain.ids import uuid7
 from exchange.brain.ledger import BrokenHouse, Ledger
 from exchange.brain.lines import Shop, Worker, message_collect, message_recording, prompt_player
