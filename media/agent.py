@@ -138,6 +138,7 @@ class Agent:
                 await self.done.wait()
         except TimeoutError:
             self._say("time-is-up")
+            self.done.set()
 
     async def _bye(self) -> None:
         try:
@@ -183,6 +184,8 @@ class Agent:
         self._changed.set()
 
     def _linked(self, up: bool) -> None:
+        if self.done.is_set():
+            return
         if self._client.ended:
             self._say("error", code="logged-out", message=self._client.ended)
             self.exit = REFUSED

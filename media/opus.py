@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import functools
+import importlib.util
 from pathlib import Path
 
 OPUS_RATES = frozenset({8000, 12000, 16000, 24000, 48000})
@@ -61,9 +62,9 @@ def _library() -> ctypes.CDLL:
 
 def find_library() -> Path:
     """Where libopus is; raises OpusMissing."""
-    import av  # its location alone is wanted, and loading it costs 100 ms that a line card must not pay
-
-    beside = Path(av.__file__).resolve().parent.parent / "av.libs"
+    # Found, not imported: PyAV loads all of FFmpeg.
+    wheel = importlib.util.find_spec("av")
+    beside = Path((wheel.origin if wheel is not None else None) or ".").resolve().parent.parent / "av.libs"
     found = sorted(beside.glob("libopus-*.so*"))
     if found:
         return found[0]
@@ -87,7 +88,9 @@ def _check_rate(rate: int) -> None:
 class OpusEncoder:
     """One stream's encoder: 20 ms of mono s16le PCM to one packet; use it for one stream only, it has memory."""
 
-    def __init__(self, rate: int, *, bitrate: int = BITRATE, complexity: int = COMPLEXITY, loss_percent: int = EXPECTED_LOSS) -> None:
+    def __init__(
+        self, rate: int, *, bitrate: int = BITRATE, complexity: int = COMPLEXITY, loss_percent: int = EXPECTED_LOSS
+    ) -> None:
         _check_rate(rate)
         self._library = _library()
         self._frame = rate // 50

@@ -198,6 +198,10 @@ class SecureLink:
     async def gather(self, setup: str) -> Transport:
         """Bind sockets, ask the servers; what to tell the other side."""
         await self._ice.gather_candidates()
+        if self._closed:
+            # Sockets that were bound after close() looked for them.
+            await self._ice.close()
+            raise LinkError("closed")
         candidates = list(self._ice.local_candidates)
         if not candidates:
             raise LinkError("no address or port for media")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aioice import ice
 
 from media.control import desk
 from media.control.client import ControlClient
@@ -227,6 +228,34 @@ async def test_a_browser_that_never_comes_is_given_up(room: Room, monkeypatch: p
     assert (await room.inventory()).connections[0].state == "connecting"
     assert (await room.changed("c1", "failed")).reason == "handshake-timeout"
     await room.until_empty()
+
+
+async def test_a_browser_that_vanishes_without_a_word_is_noticed(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ice, "CONSENT_INTERVAL", 0.05)
+    browser = await room.browser()
+    await browser.peer._link._ice.close()
+    assert (await room.changed("c1", "failed")).reason == "consent-lost"
+    await room.until_empty()
+
+
+async def test_a_connection_closed_while_servers_are_asked_leaves_no_socket(room: Room) -> None:
+    """The STUN server does not answer; the browser leaves meanwhile."""
+    browser = Browser()
+    room.browsers.append(browser)
+    offer = await browser.peer.offer()
+    files = len(os.listdir("/proc/self/fd"))
+    servers = [desk.IceServer(["stun:127.0.0.1:9"])]
+    joining = asyncio.create_task(room.control.command(desk.Connect("c1", "agent1", offer, servers), desk.Connected))
+    async with asyncio.timeout(2):
+        while "c1" not in room.card._connections or not room.card._connections["c1"]._peer._link._ice._protocols:
+            await asyncio.sleep(0.01)
+    await room.control.command(desk.Disconnect("c1"))
+    with pytest.raises(ControlError) as caught:
+        await joining
+    assert caught.value.code == "link"
+    await room.until_empty()
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == files
 
 
 async def test_a_false_fingerprint_is_refused(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
