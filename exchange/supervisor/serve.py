@@ -64,14 +64,20 @@ async def _serve(settings: Settings, site: Site, screen: Screen) -> None:
             screen.say(row)
 
     try:
+        lines_each = await asyncio.to_thread(lines_of_a_card)
+        environment = {
+            ORDER_VARIABLE: str(order_file),
+            variable("database_url"): database_url,
+            variable("lines_each"): str(lines_each),
+        }
         supervisor = Supervisor(
             table(
                 settings,
                 site,
-                lines_each=await asyncio.to_thread(lines_of_a_card),
+                lines_each=lines_each,
                 proxy=inside_address(site.run),
                 database=embedded,
-                secrets={ORDER_VARIABLE: str(order_file), variable("database_url"): database_url},
+                secrets=environment,
             ),
             run=site.run,
             logs=site.logs,
