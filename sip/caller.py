@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json as json_module
 import signal
 import socket
@@ -344,7 +345,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--digits", default="", help="digits to press, after 0.5 s of silence that follows the first prompt")
     parser.add_argument("--digits-at", type=float, metavar="S", help="press them S seconds after the answer instead")
     parser.add_argument("--tone", type=int, default=440, metavar="HZ", help="frequency that the caller hums (default 440)")
-    parser.add_argument("--seconds", type=float, default=8.0, metavar="S", help="hang up S seconds after the answer (default 8)")
+    parser.add_argument("--seconds", type=float, default=8.0, metavar="S", help="hang up so long after the answer (default 8)")
     parser.add_argument("--save", type=Path, metavar="FILE", help="write what the caller heard to this WAV file")
     parser.add_argument("--caller", default="caller", help="the caller's number")
     parser.add_argument("--codec", choices=sorted(CODECS), help="offer this codec alone")

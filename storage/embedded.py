@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import asyncpg
@@ -252,8 +251,18 @@ class EmbeddedPostgres:
         new.rename(path)
 
     def _run(self, argv: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        user: dict[str, object] = {} if self._uid is None else {"user": self._uid, "group": self._gid, "extra_groups": []}
-        return subprocess.run(argv, cwd=cwd, env=self._env(), capture_output=True, text=True, check=False, **user)
+        groups = None if self._uid is None else list[int]()
+        return subprocess.run(
+            argv,
+            cwd=cwd,
+            env=self._env(),
+            capture_output=True,
+            text=True,
+            check=False,
+            user=self._uid,
+            group=self._gid,
+            extra_groups=groups,
+        )
 
     def _env(self) -> dict[str, str]:
         return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC", "PGDATA": _HERE}

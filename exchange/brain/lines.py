@@ -108,7 +108,7 @@ class Worker:
         try:
             await self._shop.cards.line(self.card).command(body, id=id)
         except ControlError as error:
-            level = log.info if error.code in RESTARTABLE | {"no-such-call", "no-such-party"} else log.warning
+            level = log.info if error.code in RESTARTABLE | {"no-call", "no-party"} else log.warning
             level("card refused", contact=self.contact, card=self.card, command=type(body).__name__, code=error.code)
             return False
         return True
