@@ -168,6 +168,48 @@ async def test_a_softphone_that_the_server_lost_is_made_anew(open_page: OpenPage
     await page.wait_for_function(HEARS_TONE, arg=exchange.tone)
 
 
+async def test_a_connection_that_fails_here_is_made_anew(browser: Browser, address: str, exchange: FakeExchange) -> None:
+    page = await (await browser.new_context(base_url=address)).new_page()
+    # Remember the connection, so that the test can say of it what a dead network makes the browser say.
+    await page.add_init_script(
+        """window.RTCPeerConnection = class extends RTCPeerConnection {
+             constructor(...asked) { super(...asked); window.connection = this; }
+             get connectionState() { return this.said ?? super.connectionState; }
+             say(state) { this.said = state; this.dispatchEvent(new Event('connectionstatechange')); }
+           };"""
+    )
+    await log_in(page, "agent1")
+    await softphone(page, "ready")
+    desk = exchange.desk("agent1")
+    old = desk.tabs[0].connection
+    await page.evaluate("window.connection.say('disconnected')")
+    await softphone(page, "lost")
+    await page.evaluate("window.connection.say('connected')")
+    await softphone(page, "ready")
+    assert desk.tabs[0].connection is old
+    await page.evaluate("window.connection.say('disconnected')")
+    await exchange.wait(lambda: desk.tabs[0].connection is not old and desk.tabs[0].softphone == "ready")
+    await softphone(page, "ready")
+    await page.wait_for_function(HEARS_TONE, arg=exchange.tone)
+    await page.context.close()
+
+
+async def test_sound_that_is_held_back_takes_one_click(browser: Browser, address: str) -> None:
+    page = await (await browser.new_context(base_url=address)).new_page()
+    await page.add_init_script(
+        """HTMLMediaElement.prototype.play = (real => function () {
+             return window.allowed ? real.call(this) : Promise.reject(new DOMException("", "NotAllowedError"));
+           })(HTMLMediaElement.prototype.play);"""
+    )
+    await log_in(page, "agent1")
+    banner = page.get_by_test_id("banner-blocked")
+    await banner.wait_for()
+    await page.evaluate("window.allowed = true")
+    await banner.get_by_role("button", name="Turn the sound on").click()
+    await expect(banner).to_have_count(0)
+    await page.context.close()
+
+
 async def test_two_tabs_have_one_softphone(open_page: OpenPage, exchange: FakeExchange) -> None:
     first = await open_page("/desk", "agent1")
     await softphone(first, "ready")

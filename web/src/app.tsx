@@ -13,7 +13,7 @@ import { usePageTitle } from "./ui/title";
 const RecordingsPage = lazy(() => import("./records/recordings"));
 const ContactsPage = lazy(() => import("./records/contacts"));
 
-const RETRY_MS = 2_000;
+const RETRY_MS = 1_000;
 
 function Message({ title, children }: { title: string; children: ReactNode }) {
   usePageTitle(title);

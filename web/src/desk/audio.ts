@@ -100,7 +100,11 @@ export class Ring {
 
   #burst(): void {
     const gain = this.#gain;
-    if (gain === null || gain.context.state !== "running") return;
+    if (gain === null) return;
+    if (gain.context.state !== "running") {
+      void audioContext().resume();
+      return;
+    }
     const now = gain.context.currentTime + 0.02;
     for (const offset of [0, 0.5]) {
       const envelope = new GainNode(gain.context, { gain: 0 });

@@ -20,6 +20,8 @@ const GATHER_MS = 1_000;
 const CONNECT_MS = 6_000;
 const DISCONNECTED_MS = 2_000;
 const LAST_RETRY_MS = 5_000;
+/** A connection that ends while the server calls it ready may have gone to another page: time for that word to arrive. */
+const REPLACED_MS = 300;
 
 /** Wait before softphone try number `failures` (from 0). */
 export function redialDelay(failures: number): number {
@@ -149,10 +151,15 @@ export class Softphone {
   #consider(): void {
     if (this.#closed || this.#view.phase === "replaced" || this.#trying || this.#connection !== null) return;
     if (this.#track === null || this.link.state !== "open" || this.#redial !== undefined) return;
-    this.#redial = setTimeout(() => {
-      this.#redial = undefined;
-      void this.#try();
-    }, redialDelay(this.#failures));
+    this.#redial = setTimeout(
+      () => {
+        this.#redial = undefined;
+        void this.#try();
+      },
+      this.#wasReady && this.#word === "ready"
+        ? Math.max(REPLACED_MS, redialDelay(this.#failures))
+        : redialDelay(this.#failures),
+    );
   }
 
   async #try(): Promise<void> {
