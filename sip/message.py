@@ -146,9 +146,9 @@ class TopVia:
     @classmethod
     def parse(cls, text: str) -> TopVia:
         """Raises ValueError. Read by ourselves: real branches hold `=`, `/` and `@`, which sipmessage (as the RFC) forbids."""
-        first, *rest = split_list(text, ";") or [""]
+        first, *rest = split_list(text, ";", empty=True)
         match = _SENT_BY.fullmatch(first)
-        if match is None:
+        if match is None or "" in rest:
             raise ValueError("Via is not valid")
         port = None if match[3] is None else int(match[3])
         if port is not None and not 0 < port < 65536:
@@ -226,7 +226,7 @@ def _headers(text: str) -> Headers:
         name = COMPACT_FORMS.get(name.lower(), name) if len(name) == 1 else name
         value = value.strip(" \t")
         if name.lower() in _LISTS:
-            for item in split_list(value):
+            for item in split_list(value, empty=True):
                 headers.add(name, item)
         else:
             headers.add(name, value)

@@ -121,10 +121,10 @@ def _unquoted(text: str, wanted: str) -> int:
     return -1
 
 
-def split_list(text: str, separator: str = ",") -> list[str]:
-    """The items of a header's list: commas in quotes and in brackets separate nothing."""
+def split_list(text: str, separator: str = ",", *, empty: bool = False) -> list[str]:
+    """The items of a header's list: commas in quotes and in brackets separate nothing. `empty` keeps empty items."""
     if separator not in text:
-        return [text.strip()] if text.strip() else []
+        return [text.strip()] if empty or text.strip() else []
     items: list[str] = []
     start = at = 0
     quoted = bracketed = False
@@ -146,7 +146,7 @@ def split_list(text: str, separator: str = ",") -> list[str]:
             start = at + 1
         at += 1
     items.append(text[start:].strip())
-    return [item for item in items if item]
+    return items if empty else [item for item in items if item]
 
 
 def bare(host: str) -> str:

@@ -38,7 +38,7 @@ class CardLink:
         self._cards = cards
         self._events: deque[tuple[int, line.LineEvent]] = deque(maxlen=KEPT_EVENTS)
         self._grace: asyncio.TimerHandle | None = None
-        self._refreshing = False
+        self._refreshing = self._again = False
         self._closing = False
         self.client = ControlClient(
             path,
@@ -57,8 +57,9 @@ class CardLink:
     async def refresh(self) -> None:
         """Take an inventory; a card that cannot give one stays as it was known."""
         if self._refreshing:
+            self._again = True
             return
-        self._refreshing = True
+        self._refreshing, self._again = True, False
         try:
             inventory = await self.client.command(line.TakeInventory(), line.Inventory)
         except ControlError as error:
@@ -75,6 +76,8 @@ class CardLink:
                 self._cards.lines.event(self.name, body)
         self._events.clear()
         self.settled.set()
+        if self._again:
+            await self.refresh()
 
     async def _connected(self, welcome: Welcome) -> None:
         self._stop_grace()
@@ -155,8 +158,8 @@ class Cards:
         for name, path in wanted.items():
             await self._add(name, path)
 
-    def refused(self, name: str) -> None:
-        """A card refused a call that it should have had a line for: count again."""
+    def recount(self, name: str) -> None:
+        """Take a card's inventory again."""
         link = self._links.get(name)
         if link is not None:
             self._tasks.start(link.refresh(), name=f"inventory {name}")

@@ -80,6 +80,7 @@ class Lines:
             for party in call.parties:
                 if party.kind == "sip":
                     known.add((party.sip_call_id, party.from_tag))
+                    self._counted_by_card(card, party.sip_call_id)
                     if party.state != "ended" and call.ended is None:
                         card.parties.add((call.call, party.party))
         if old is not None:
@@ -101,7 +102,9 @@ class Lines:
                 self._arrived(card, body.sip_call_id, body.from_tag)
             case line.PartyChanged(state="ended"):
                 card.parties.discard((body.call, body.party))
-            case line.PartyChanged(state="dialling"):  # patches are connected at once: who dials is a SIP party
+            case line.PartyChanged(
+                state="dialling" | "ringing" | "early"
+            ):  # patches are connected at once: this is a SIP party
                 if (body.call, body.party) not in card.parties:
                     card.parties.add((body.call, body.party))
                     self._placed(card)
@@ -189,6 +192,12 @@ class Lines:
             held.counts_until = min(held.counts_until, now + BOUND_SECONDS)
             held.expires = now + REMEMBERED_LEASE_SECONDS
         return True
+
+    def _counted_by_card(self, card: Card, call_id: str) -> None:
+        """The card holds the leg of this lease itself: the lease need not count any more."""
+        for held in self._leases.values():
+            if held.call_id and held.call_id == call_id and held.generation == card.generation:
+                held.counts_until = 0.0
 
     def _arrived(self, card: Card, call_id: str, from_tag: str) -> None:
         for branch, pending in card.pending.items():

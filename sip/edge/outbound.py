@@ -62,6 +62,7 @@ class Outbound:
         head = arrival.head
         lease = arrival.request.headers.get(rewrite.LEASE) or ""
         if self._parts.lines.redeem(lease, card, head.call_id, self._parts.clock()):
+            self._parts.recount(card.name)  # an answer without ringing tells nobody that the party is no patch
             return True
         # Leases die with an edge; a leg whose INVITE had passed is known from the card's inventory.
         known = self._parts.softmap.dialog(False, head.call_id, head.from_tag)

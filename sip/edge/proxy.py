@@ -47,8 +47,8 @@ class Parts:
     counters: Counters
     clock: Callable[[], float]
     card_limit: int
-    refused: Callable[[str], None]
-    """Told the name of a card that refused a call it was given: its line count may be wrong."""
+    recount: Callable[[str], None]
+    """Told the name of a card whose lines should be counted again: it refused a call that it was given, or places a leg."""
 
 
 @dataclass(frozen=True)
@@ -306,7 +306,7 @@ class Proxy:
             if response.code >= 300:
                 self._lines.settled(card.name, entry.branch)
             if response.code in (486, 500, 503):
-                self._parts.refused(card.name)
+                self._parts.recount(card.name)
         data = bytes(rewrite.response_from_card(response, self._side(card), public_side(wire, address[0])))
         wire.send(data, address)
 

@@ -76,7 +76,7 @@ class Edge:
                 counters=self._counters,
                 clock=loop.time,
                 card_limit=settings.card_limit,
-                refused=self._cards.refused,
+                recount=self._cards.recount,
             )
         )
 
@@ -192,9 +192,12 @@ class Edge:
 
 def _bind_inside(file: Path, counters: Counters) -> UdpWire:
     """The socket towards the cards. Its port stands in the cards' route sets, so that a new edge must have the old one's."""
-    with contextlib.suppress(OSError, ValueError):
-        host, port = split_host_port(file.read_text().strip())
-        return UdpWire(host, port, "c", counters, inside=True)
+    if file.exists():
+        try:
+            host, port = split_host_port(file.read_text().strip())
+            return UdpWire(host, port, "c", counters, inside=True)
+        except (OSError, ValueError) as error:
+            log.error("the port towards the cards cannot be had again; calls that are up lose their way", error=str(error))
     wire = UdpWire(INSIDE, 0, "c", counters, inside=True)
     fresh = file.with_suffix(".inside.new")
     fresh.write_text(host_port(*wire.local))

@@ -24,7 +24,7 @@ async def alive(edge: Front, phone: Phone) -> None:
             phone.send(request, edge.address)
             try:
                 async with asyncio.timeout(0.5):
-                    while (await phone.response()).call_id != request.call_id:
+                    while (await phone.response()).headers.get("Call-ID") != request.call_id:
                         pass
                     return
             except TimeoutError:

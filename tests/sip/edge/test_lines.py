@@ -75,6 +75,15 @@ def test_a_redeemed_lease_holds_its_line_a_little_longer_only() -> None:
     assert lines.held(card, 1.1 + BOUND_SECONDS) == 0
 
 
+def test_a_leg_that_only_the_inventory_shows_takes_over_too() -> None:
+    lines = book("linecard0")
+    card = lines.cards["linecard0"]
+    lines.lease("l", "", 10.0, 0.0)
+    assert lines.redeem("l", card, "i0", 1.0)
+    card = lines.found(inventory(generation="linecard0", calls=1), ("127.0.0.1", 0))
+    assert (lines.used(card), lines.held(card, 1.0)) == (1, 0)
+
+
 def test_leases_prefer_expire_and_die_with_their_card() -> None:
     lines = book("linecard0", "linecard1")
     assert lines.lease("a", "linecard1", 10.0, 0.0).card == "linecard1"
