@@ -141,6 +141,11 @@ class _Ice(Connection):
         pair = self._nominated.get(1)
         return None if pair is None else (pair.protocol.transport, pair.remote_addr)
 
+    @property
+    def closing(self) -> bool:
+        """Whether ICE has ended, by us or for lack of consent."""
+        return self._closing
+
     def deaf(self) -> None:
         """No more media."""
         self._on_media = None
@@ -270,8 +275,9 @@ class SecureLink:
             self.undecrypted += 1
 
     def _dtls_changed(self) -> None:
+        # DTLS ends with a goodbye of the other side, or because ICE ended under it.
         if self._dtls.state in ("closed", "failed"):
-            self._lose("closed-by-peer")
+            self._lose("consent-lost" if self._ice.closing else "closed-by-peer")
 
     async def _watch_consent(self) -> None:
         event = await self._ice.get_event()

@@ -21,7 +21,7 @@ def test_the_versions_are_those_that_were_read() -> None:
 
 def test_the_names_are_there() -> None:
     connection = Connection(ice_controlling=False)
-    for name in ("_queue", "_nominated", "_protocols"):
+    for name in ("_queue", "_nominated", "_protocols", "_closing"):
         assert hasattr(connection, name)
     assert list(inspect.signature(Connection.data_received).parameters) == ["self", "data", "component"]
     assert list(inspect.signature(Connection.get_component_candidates).parameters) == [
