@@ -36,14 +36,14 @@ async def test_a_foreign_site_cannot_use_the_session(house: Switchroom) -> None:
 
 
 async def test_an_agent_sees_no_recordings(house: Switchroom) -> None:
-    async with await house.api("agent1") as api:
+    async with house.api("agent1") as api:
         answer = await api.get("/api/v1/recordings")
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "not-allowed"
 
 
 async def test_unknown_things_are_404_with_a_code(house: Switchroom) -> None:
-    async with await house.api() as api:
+    async with house.api() as api:
         for path in ("/api/v1/contacts/no", "/api/v1/recordings/no", "/api/v1/recordings/no/audio", "/api/nothing"):
             answer = await api.get(path)
             assert answer.status_code == 404, path

@@ -44,7 +44,7 @@ async def test_a_caller_and_an_agent_hear_each_other_and_it_is_recorded(house: S
     assert tones.level(at_caller[-2 * rate : -rate // 2], rate, AGENT_HZ) > -30, summary
     assert tones.level(at_agent[-2 * agent_rate : -agent_rate // 2], agent_rate, CALLER_HZ) > -30, heard
 
-    async with await house.api() as api:
+    async with house.api() as api:
 
         async def recorded() -> dict[str, object] | None:
             items = (await api.get("/api/v1/recordings", params={"number": "4930555"})).json()["items"]
@@ -78,7 +78,7 @@ async def test_nobody_logged_in_leads_to_voicemail(house: Switchroom, tmp_path: 
     call = await house.call("--digits", "2", "--tone", "500", "--seconds", "24", "--caller", "4930556")
     await call.event("answered")
     await call.end(60)
-    async with await house.api() as api:
+    async with house.api() as api:
 
         async def voicemail() -> dict[str, object] | None:
             items = (await api.get("/api/v1/recordings", params={"number": "4930556"})).json()["items"]

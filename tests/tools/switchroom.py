@@ -226,13 +226,15 @@ class Switchroom:
                 raise AssertionError(f"no {what} in {timeout} s: {self.log()}")
             await asyncio.sleep(STEP)
 
-    async def api(self, user: str = "supervisor") -> httpx2.AsyncClient:
-        """A client that is logged in; close it."""
-        client = httpx2.AsyncClient(base_url=self.url, timeout=10)
-        answer = await client.post("/api/v1/login", json={"name": user, "password": PASSWORD})
-        assert answer.status_code == 200, answer.text
-        client.headers["authorization"] = f"Bearer {answer.json()['token']}"
-        return client
+    @contextlib.asynccontextmanager
+    async def api(self, user: str = "supervisor") -> AsyncIterator[httpx2.AsyncClient]:
+        """A client that is logged in."""
+        async with httpx2.AsyncClient(base_url=self.url, timeout=10) as client:
+            answer = await client.post("/api/v1/login", json={"name": user, "password": PASSWORD})
+            assert answer.status_code == 200, answer.text
+            client.cookies.clear()
+            client.headers["authorization"] = f"Bearer {answer.json()['token']}"
+            yield client
 
     async def tool(self, *words: str) -> Tool:
         """Start `switchroom …`; ended with the system at the latest."""
