@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sipmessage
 from sipmessage.message import COMPACT_FORMS
 
-from sip.uri import NameAddress, bare, split_list
+from sip.uri import NameAddress, SipUri, bare, split_list
 
 MAX_MESSAGE = 16_384
 """Bytes; no honest SIP message over UDP comes near, and reading a longer one costs time that a flood would buy."""
@@ -105,14 +105,30 @@ class Headers(sipmessage.Headers):
 
 
 class Request(sipmessage.Request):
-    """A request whose Request-URI is `target`, the text that came; `uri` is sipmessage's reading of it."""
+    """A request whose Request-URI is `target`, the text that came; `uri` is sipmessage's reading of it.
+
+    sipmessage refuses URIs that people use (`_` in a host, `#` in a number), so it is asked only by those who want its type.
+    """
 
     headers: Headers
 
     def __init__(self, method: str, target: str, body: bytes = b"", headers: Headers | None = None) -> None:
-        super().__init__(method, _uri(target), body)
-        self.headers = headers if headers is not None else Headers()
+        self.method = method
         self.target = target
+        self.body = body
+        self.headers = headers if headers is not None else Headers()
+
+    @property
+    def uri(self) -> sipmessage.URI:
+        """Raises ValueError."""
+        try:
+            return sipmessage.URI.parse(self.target)
+        except TypeError as error:  # sipmessage hands parameters on as keywords: one called `self` breaks it
+            raise ValueError("URI is not valid") from error
+
+    @uri.setter
+    def uri(self, value: sipmessage.URI) -> None:
+        self.target = str(value)
 
     def __bytes__(self) -> bytes:
         return _bytes(f"{self.method} {self.target} SIP/2.0\r\n{self.headers}") + self.body
@@ -261,9 +277,11 @@ def _request(first: str, headers: Headers, body: bytes) -> Request:
         raise BadMessage("another URI scheme", code=416, phrase="Unsupported URI Scheme", headers=headers)
     body = _body(body, headers, headers)
     try:
-        return Request(method, parts[1], body, headers)
+        if SipUri.parse(parts[1]).headers:
+            raise ValueError("headers in a Request-URI")  # RFC 3261 §19.1.1
     except ValueError as error:
         raise BadMessage(str(error), headers=headers) from error
+    return Request(method, parts[1], body, headers)
 
 
 def _response(first: str, headers: Headers, body: bytes) -> Response:
@@ -314,16 +332,6 @@ def response_to(
         response.headers.add(name, value)
     response.headers.set("Content-Length", "0")
     return response
-
-
-def _uri(text: str) -> sipmessage.URI:
-    try:
-        uri = sipmessage.URI.parse(text)
-    except TypeError as error:  # sipmessage hands parameters on as keywords: one called `self` breaks it
-        raise ValueError("URI is not valid") from error
-    if uri.port is not None and not 0 < uri.port < 65536:
-        raise ValueError("not a port")
-    return uri
 
 
 def _bytes(text: str) -> bytes:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 _URI = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*):"
-    r"(?:(?P<user>[^@<>\s\"]*)@)?"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:;?@<>\s\[\]\",]+)"
+    r"(?:(?P<user>[^@<>\s\"\x00-\x20\x7f]*)@)?"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:;?@<>\s\[\]\",\x00-\x20\x7f]+)"
     r"(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<parameters>(?:;[^;?<>\s\"]*)*)"
-    r"(?P<headers>\?[^<>\s\"]*)?"
+    r"(?P<parameters>(?:;[^;?<>\s\"\x00-\x20\x7f]*)*)"
+    r"(?P<headers>\?[^<>\s\"\x00-\x20\x7f]*)?"
 )
 
 SCHEME_KEPT = "x-sr-scheme"

@@ -131,6 +131,7 @@ class Cards:
         self._emit = emit
         self._links: dict[str, CardLink] = {}
         self._configured = False
+        self._closed = False
 
     async def start(self) -> None:
         """Find the living cards and hear what they hold, before anybody's SIP message is read."""
@@ -144,6 +145,7 @@ class Cards:
         self._tasks.start(self._rescan(), name="look for cards")
 
     async def close(self) -> None:
+        self._closed = True
         for link in list(self._links.values()):
             await link.close()
         self._links.clear()
@@ -208,7 +210,7 @@ class Cards:
                 self._map.add(entry)
 
     async def _add(self, name: str, path: Path) -> None:
-        if name not in self._links:
+        if name not in self._links and not self._closed:
             link = CardLink(self, name, path)
             self._links[name] = link
             await link.client.__aenter__()

@@ -112,8 +112,14 @@ class UdpWire(asyncio.DatagramProtocol):
         self._closed.set()
 
     def datagram_received(self, data: bytes, address: tuple[str, int] | tuple[str, int, int, int]) -> None:
-        if self._receiver is not None:
+        if self._receiver is None:
+            return
+        try:
             self._receiver(data, (address[0], address[1]), self)
+        except Exception:
+            # The border of the process: uvloop closes a socket whose reader raises, and one message must not end all calls.
+            self._counters.dropped("internal")
+            log.exception("a message could not be served", wire=self.label)
 
     def error_received(self, exc: Exception) -> None:
         self._counters.add("unsent.icmp")

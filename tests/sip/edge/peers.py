@@ -19,6 +19,7 @@ from media.control.server import ControlServer
 from sip.edge.server import Edge
 from sip.edge.settings import Settings
 from sip.message import Request, Response, parse, response_to
+from sip.uri import bracketed, host_port, split_host_port
 
 WAIT = 3.0
 _ids = itertools.count(1)
@@ -65,7 +66,7 @@ class Peer(asyncio.DatagramProtocol):
 
     @property
     def contact(self) -> str:
-        return f"<sip:peer@{self.address[0]}:{self.address[1]}>"
+        return f"<sip:peer@{host_port(*self.address)}>"
 
 
 class Phone(Peer):
@@ -88,7 +89,7 @@ class Phone(Peer):
         number = next(_ids)
         request = Request(method, target, body)
         headers = request.headers
-        host, port = self.address
+        host, port = bracketed(self.address[0]), self.address[1]
         headers.add("Via", f"SIP/2.0/UDP {host}:{port};branch={branch or f'z9hG4bKt{number}'};rport")
         headers.setlist("Route", routes or [])
         headers.add("Max-Forwards", "70")
@@ -158,7 +159,7 @@ class Dialog:
         self.cseq += 1
         request = Request(method, self.target)
         headers = request.headers
-        host, port = peer.address
+        host, port = bracketed(peer.address[0]), peer.address[1]
         headers.add("Via", f"SIP/2.0/UDP {host}:{port};branch=z9hG4bKd{next(_ids)};rport")
         headers.setlist("Route", self.routes)
         headers.add("Max-Forwards", "70")
@@ -232,7 +233,7 @@ class Front:
 
     @property
     def uri(self) -> str:
-        return f"{self.address[0]}:{self.address[1]}"
+        return host_port(*self.address)
 
     async def inventory(self) -> messages.Inventory:
         return await self.client.command(messages.TakeInventory(), messages.Inventory)
@@ -276,12 +277,13 @@ async def _front(run: Path, address: tuple[str, int]) -> AsyncIterator[Front]:
 @asynccontextmanager
 async def edge_here(run: Path, port: int = 0, **changes: Any) -> AsyncIterator[Front]:
     """An edge in this process; it has seen the cards that were there before."""
-    settings = Settings(**({"run": run, "sip": (("127.0.0.1", port),), "rescan": 0.02, "card_grace": 0.05} | changes))
+    how: dict[str, Any] = {"run": run, "sip": (("127.0.0.1", port),), "rescan": 0.02, "card_grace": 0.05} | changes
+    settings = Settings(**how)
     edge = Edge(settings)
-    host, _, bound = edge.addresses[0].rpartition(":")
+    host, bound = split_host_port(edge.addresses[0])
     task = asyncio.create_task(edge.run())
     try:
-        async with _front(run, ("127.0.0.1" if host == "0.0.0.0" else host, int(bound))) as front:
+        async with _front(run, ("127.0.0.1" if host == "0.0.0.0" else host, bound)) as front:
             yield front
     finally:
         edge.stop()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from media.control import edge as messages
 from media.control import line
 from media.control.envelope import ControlError
-from sip.message import Request, Response
-from sip.uri import NameAddress
-from tests.sip.edge.peers import SDP, Dialog, FakeCard, Front, Phone, answer
+from sip.message import Request, Response, TopVia
+from sip.uri import NameAddress, split_host_port
+from tests.sip.edge.peers import SDP, Dialog, FakeCard, Front, Phone, answer, edge_here
 
 pytestmark = pytest.mark.layer
 
@@ -38,9 +39,7 @@ async def talking(edge: Front, phone: Phone, card: FakeCard) -> tuple[Dialog, Di
 
 
 def inner(request: Request) -> tuple[str, int]:
-    via = request.via[0]
-    assert via.port is not None
-    return via.host, via.port
+    return TopVia.parse(request.headers["Via"]).reply_to
 
 
 def target_of(card: FakeCard, user: str = "peer") -> str:
@@ -343,3 +342,36 @@ async def test_sips_and_transport_become_plain_and_come_back(edge: Front, phone:
     bye = await phone.request("BYE")
     assert f"<{bye.target}>" == contact
     assert bye.headers.getlist("Route") == [upstream]
+
+
+# --- sockets ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("own", ["0.0.0.0", "::1", "::"])
+async def test_wildcard_and_ipv6_sockets(run: Path, card: FakeCard, own: str) -> None:
+    phone = Phone()
+    await phone.open("::1" if ":" in own else "127.0.0.1")
+    async with edge_here(run, sip=((own, 0),)) as edge:
+        await edge.cards(1)
+        edge.address = (phone.address[0], edge.address[1])
+        caller, ours = await talking(edge, phone, card)
+        assert NameAddress.parse(ours.routes[1]).uri.address == edge.address
+        card.sip.send(ours.request(card.sip, "INFO"), NameAddress.parse(ours.routes[0]).uri.address)
+        phone.send(answer(await phone.request("INFO"), 200), edge.address)
+        await card.sip.response(200)
+        phone.send(caller.request(phone, "BYE"), edge.address)
+        bye = await card.sip.request("BYE")
+        card.sip.send(answer(bye, 200), inner(bye))
+        await phone.response(200)
+    phone.close()
+
+
+async def test_two_public_sockets_each_keep_their_calls(run: Path, card: FakeCard, phone: Phone) -> None:
+    async with edge_here(run, sip=(("127.0.0.1", 0), ("127.0.0.1", 0))) as edge:
+        await edge.cards(1)
+        for listed in (await edge.inventory()).sip.split(","):
+            edge.address = split_host_port(listed)
+            _, ours = await talking(edge, phone, card)
+            card.sip.send(ours.request(card.sip, "BYE"), NameAddress.parse(ours.routes[0]).uri.address)
+            bye = await phone.request("BYE")
+            assert (bye.via[0].host, bye.via[0].port) == edge.address

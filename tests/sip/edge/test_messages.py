@@ -35,9 +35,7 @@ parameters = st.lists(
 uris = st.builds(
     SipUri, st.sampled_from(["sip", "sips"]), st.none() | users, hosts, st.none() | st.integers(1, 65535), parameters
 )
-values = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0", exclude_categories=("Cs",)), max_size=30).map(
-    lambda text: text.strip(" \t")
-)
+values = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=30).map(lambda text: text.strip(" \t"))
 headers = st.lists(st.tuples(words.map(lambda w: "X-" + w), values), max_size=6)
 
 
@@ -108,7 +106,7 @@ def test_folded_lines_compact_forms_and_spaces_are_read() -> None:
 
 def test_names_that_break_the_library_are_refused_all_the_same() -> None:
     with pytest.raises(ValueError, match="URI"):
-        Request("INVITE", "sip:a@b;self=1")
+        _ = Request("INVITE", "sip:a@b;self=1").uri
     assert TopVia.parse("SIP/2.0/UDP a;self=1;branch=z9hG4bKa/b+c==@x").branch == "z9hG4bKa/b+c==@x"
 
 

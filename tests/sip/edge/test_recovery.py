@@ -132,8 +132,10 @@ async def test_byes_for_a_dead_card(edge: Front, phone: Phone, card: FakeCard) -
     _, ours = await talking(edge, phone, card)
     generation = card.control.generation
     await card.die()
-    local, remote = (value.split("<")[1].split(">;tag=") for value in (ours.local, ours.remote))
-    dialog = messages.Dialog("linecard0", generation, "c1", "p1", ours.call_id, *local, *remote, ours.target, ours.routes, 3)
+    local, local_tag = ours.local.split("<")[1].split(">;tag=")
+    remote, remote_tag = ours.remote.split("<")[1].split(">;tag=")
+    names = (local, local_tag, remote, remote_tag)
+    dialog = messages.Dialog("linecard0", generation, "c1", "p1", ours.call_id, *names, ours.target, ours.routes, 3)
     await edge.client.command(messages.SendByes("linecard0", generation, [dialog, dialog]))
     bye = await phone.request("BYE")
     again = await phone.request("BYE")  # not answered: repeated

@@ -10,7 +10,7 @@ from sip.edge import rewrite
 from sip.edge.branch import Branch, derive, is_client, tag
 from sip.edge.rewrite import CardSide, PublicSide
 from sip.message import Request, Response, TopVia, parse, read_head, response_to
-from sip.uri import NameAddress, SipUri, each_address
+from sip.uri import NameAddress, SipUri, each_address, revived
 from tests.sip.edge.test_messages import requests, uris, words
 
 pytestmark = pytest.mark.unit
@@ -38,7 +38,7 @@ def test_the_routes_of_a_dialog_come_back_as_they_were(request: Request, contact
     assert _same(back.headers.getlist("Record-Route")[2], f"<{hop}>")
     bye = Request("BYE", went.headers["Contact"].strip("<>"))
     bye.headers.setlist("Route", went.headers.getlist("Record-Route")[2:])
-    target = SipUri.parse(each_address([f"<{bye.target}>"], rewrite.revived)[0].strip("<>"))
+    target = SipUri.parse(each_address([f"<{bye.target}>"], revived)[0].strip("<>"))
     left = rewrite.request_from_card(bye, SIDE, PUBLIC, VIA, target)
     assert _same(f"<{left.target}>", f"<{contact}>")
     assert _same(left.headers["Route"], f"<{hop}>")
