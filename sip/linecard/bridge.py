@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import wave
 from collections.abc import Callable, Iterable
@@ -93,8 +94,8 @@ class Bridge:
         if not self.running:
             self._endpoint.audDevManager().setNullDev()
             self.running = True
-            self._mark = None
             self._engine.later(WATCH, self._watch)
+        self.silence()
 
     def idle(self) -> None:
         """No call is left: stop the clock in a while."""
@@ -121,10 +122,13 @@ class Bridge:
     def silence(self) -> Port:
         """A source of silence: who hears it gets frames, whatever else there is."""
         if self._silence is None:
-            path = self._settings.run / f"{self._settings.name}.silence.wav"
+            path = self._settings.run / f"silence-{self._settings.rate}.wav"
             if not path.exists():
                 _write_silence(path, self._settings.rate)
             self._silence = Port(FilePlayer(self._engine, str(path), loop=True), "silence")
+            # The null device listens always, so that the player's position counts every tick of the clock.
+            self._silence.media.startTransmit(self._endpoint.audDevManager().getPlaybackDevMedia())
+            self._mark = None
         return self._silence
 
     def music(self, path: str) -> Port | None:
@@ -204,7 +208,7 @@ class Bridge:
         if not self.running:
             return
         self._engine.later(WATCH, self._watch)
-        if self._silence is None or not any(c[0] is self._silence for each in self._connections.values() for c in each):
+        if self._silence is None:
             self._mark = None
             return
         now, position = time.monotonic(), int(self._silence.media.getPos())
@@ -223,7 +227,7 @@ class Bridge:
 
 
 def _write_silence(path: Path, rate: int) -> None:
-    temporary = path.with_suffix(".new")
+    temporary = path.with_suffix(f".{os.getpid()}")  # several cards may begin at once
     with wave.open(str(temporary), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

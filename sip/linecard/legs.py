@@ -68,6 +68,7 @@ class Leg(pj.Call):  # type: ignore[misc]  # untyped library
         info = self.getInfo()
         state, code = int(info.state), int(info.lastStatusCode)
         if state != pj.PJSIP_INV_STATE_DISCONNECTED:
+            self._success(prm.e)  # here already, so that the dialog's file is there when the exchange hears of the answer
             owner.leg_state(state, code)
             return
         self._owner = None
@@ -84,21 +85,7 @@ class Leg(pj.Call):  # type: ignore[misc]  # untyped library
 
     @guarded
     def onCallTsxState(self, prm: Any) -> None:
-        change = prm.e.body.tsxState
-        transaction = change.tsx
-        if transaction.method != "INVITE" or transaction.statusCode // 100 != 2 or self._owner is None:
-            return
-        match change.type:
-            case pj.PJSIP_EVENT_TX_MSG:
-                raw = change.src.tdata.wholeMsg
-            case pj.PJSIP_EVENT_RX_MSG:
-                raw = change.src.rdata.wholeMsg
-            case _:
-                return
-        if raw:
-            message = Message.parse(raw.encode("utf-8", "surrogateescape"))
-            if message.status // 100 == 2:
-                self._owner.leg_message(message)
+        self._success(prm.e)
 
     @guarded
     def onStreamDestroyed(self, prm: Any) -> None:
@@ -127,6 +114,26 @@ class Leg(pj.Call):  # type: ignore[misc]  # untyped library
     def onCallTransferStatus(self, prm: Any) -> None:
         if self._owner is not None:
             self._owner.leg_transfer_progress(int(prm.statusCode), final=bool(prm.finalNotify))
+
+    def _success(self, event: Any) -> None:
+        """Hand on a 2xx to an INVITE, if the event is one."""
+        if event.type != pj.PJSIP_EVENT_TSX_STATE or self._owner is None:
+            return
+        change = event.body.tsxState
+        transaction = change.tsx
+        if transaction.method != "INVITE" or transaction.statusCode // 100 != 2:
+            return
+        match change.type:
+            case pj.PJSIP_EVENT_TX_MSG:
+                raw = change.src.tdata.wholeMsg
+            case pj.PJSIP_EVENT_RX_MSG:
+                raw = change.src.rdata.wholeMsg
+            case _:
+                return
+        if raw:
+            message = Message.parse(raw.encode("utf-8", "surrogateescape"))
+            if message.status // 100 == 2:
+                self._owner.leg_message(message)
 
     # --- asked by the owner ---------------------------------------------------------------------------------------
 

@@ -99,7 +99,7 @@ class CardProcess:
                 await asyncio.wait_for(self._came.wait_for(lambda: found() is not None), seconds)
             except TimeoutError:
                 kept = self.log.read_text(errors="replace")[-4000:]
-                raise AssertionError(f"no {kind.__name__} {fields} in {self.events}\n{kept}") from None
+                raise AssertionError(f"no {kind.__name__} {fields} in {self.events[-12:]}\n{kept}") from None
         event = found()
         assert event is not None
         return event

@@ -111,7 +111,7 @@ async def test_fifty_calls_leave_nothing_behind(
     marks: list[tuple[int, int]] = []
 
     async def calls(first: int, count: int) -> None:
-        async with sipp.Sipp(scenario, run_dir / f"s{first}", card.sip, calls=count, rate=10) as callers:
+        async with sipp.Sipp(scenario, run_dir / f"s{first}", card.sip, calls=count, options=("-l", "1")) as callers:
             for number in range(first, first + count):
                 arrived = await card.until(line.CallArrived, skip=number)
                 await card.do(line.Answer(arrived.call, arrived.party))

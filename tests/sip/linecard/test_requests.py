@@ -132,7 +132,7 @@ async def test_what_a_card_refuses_outside_calls(card: CardProcess) -> None:
 
         async def ask(method: str, extra: str = "", tag: str = "") -> str:
             text = (
-                f"{method} sip:x@{card.sip} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{own};branch=z9hG4bK{method}{len(extra)}{tag}\r\n"
+                f"{method} sip:x@{card.sip} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{own};branch=z9hG4bK{method}{len(extra)}\r\n"
                 f"From: <sip:a@b>;tag=1\r\nTo: <sip:x@y>{tag}\r\nCall-ID: {method}{len(extra)}\r\nCSeq: 1 {method}\r\n"
                 f"Contact: <sip:a@127.0.0.1:{own}>\r\nMax-Forwards: 70\r\n{extra}Content-Length: 0\r\n\r\n"
             )
