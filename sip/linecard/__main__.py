@@ -22,6 +22,8 @@ def parse(arguments: Sequence[str]) -> CardSettings:
     parser.add_argument("--proxy", type=_address, required=True, metavar="HOST:PORT", help="the edge's address for cards")
     parser.add_argument("--public", default="", help="the address that our SDP says")
     parser.add_argument("--lines", type=int, default=0, help="calls at most (0: what the build allows)")
+    parser.add_argument("--ring", type=float, default=10.0, help="seconds that a call rings when no exchange claims it")
+    parser.add_argument("--patience", type=float, default=60.0, help="seconds without an exchange until waiting callers go")
     parser.add_argument("--pj-log", type=int, default=2, help="pjsua2's log level")
     given = parser.parse_args(arguments)
     return CardSettings(
@@ -34,6 +36,8 @@ def parse(arguments: Sequence[str]) -> CardSettings:
         sip=given.sip,
         public=given.public,
         lines=given.lines,
+        ring=given.ring,
+        patience=given.patience,
         pj_log=given.pj_log,
     )
 

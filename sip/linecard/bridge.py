@@ -64,6 +64,24 @@ class FilePlayer(pj.AudioMediaPlayer):  # type: ignore[misc]  # untyped library
             self._engine.soon(self._ended)
 
 
+class TickRate:
+    """Decides from the tick rate whether the card is overloaded: quick to say so, slow to take it back."""
+
+    def __init__(self) -> None:
+        self.overloaded = False
+        self._looks = 0
+
+    def look(self, ticks: float) -> bool:
+        """Whether this look changed the answer."""
+        bad = ticks < (RECOVERED if self.overloaded else OVERLOADED)
+        self._looks = self._looks + 1 if bad != self.overloaded else 0
+        if self._looks < (CALM_LOOKS if self.overloaded else LATE_LOOKS):
+            return False
+        self._looks = 0
+        self.overloaded = not self.overloaded
+        return True
+
+
 class Bridge:
     """One for a card. Everything here runs in the engine's thread."""
 
@@ -71,7 +89,6 @@ class Bridge:
         self, endpoint: Any, engine: Engine, settings: CardSettings, on_overload: Callable[[bool, float], None]
     ) -> None:
         self.ticks = float(TICKS_PER_SECOND)
-        self.overloaded = False
         self.running = False
         self._endpoint = endpoint
         self._engine = engine
@@ -82,7 +99,8 @@ class Bridge:
         self._silence: Port | None = None
         self._stopping: Timer | None = None
         self._mark: tuple[float, int] | None = None
-        self._looks = 0
+        self._rate = TickRate()
+        self._watching: Timer | None = None
 
     # --- the clock ------------------------------------------------------------------------------------------------
 
@@ -94,7 +112,7 @@ class Bridge:
         if not self.running:
             self._endpoint.audDevManager().setNullDev()
             self.running = True
-            self._engine.later(WATCH, self._watch)
+            self._watching = self._engine.later(WATCH, self._watch)
         self.silence()
 
     def idle(self) -> None:
@@ -116,6 +134,8 @@ class Bridge:
             self._endpoint.audDevManager().setNoDev()
             self.running = False
             self._mark = None
+            if self._watching is not None:
+                self._watching.cancel()
 
     # --- ports ----------------------------------------------------------------------------------------------------
 
@@ -205,9 +225,7 @@ class Bridge:
     # --- overload -------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        if not self.running:
-            return
-        self._engine.later(WATCH, self._watch)
+        self._watching = self._engine.later(WATCH, self._watch)
         if self._silence is None:
             self._mark = None
             return
@@ -217,13 +235,14 @@ class Bridge:
             return
         samples = (position - mark[1]) % (SILENCE_SECONDS * self._settings.rate)
         self.ticks = samples / self._settings.rate * TICKS_PER_SECOND / (now - mark[0])
-        bad = self.ticks < (RECOVERED if self.overloaded else OVERLOADED)
-        self._looks = self._looks + 1 if bad != self.overloaded else 0
-        if self._looks >= (CALM_LOOKS if self.overloaded else LATE_LOOKS):
-            self._looks = 0
-            self.overloaded = not self.overloaded
-            log.warning("overload" if self.overloaded else "overload is over", ticks=round(self.ticks, 1))
-            self._on_overload(self.overloaded, self.ticks)
+        if self._rate.look(self.ticks):
+            log.warning("overload" if self._rate.overloaded else "overload is over", ticks=round(self.ticks, 1))
+            self._on_overload(self._rate.overloaded, self.ticks)
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether the clock falls behind; new calls are refused then."""
+        return self._rate.overloaded
 
 
 def _write_silence(path: Path, rate: int) -> None:

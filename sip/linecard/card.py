@@ -81,7 +81,7 @@ class Card:
         self.counters: dict[str, float] = dict.fromkeys(("arrived", "placed", "refused", "ended", "unattended"), 0.0)
         self.bridge: Bridge
         self.access: tuple[frames.Reader, frames.Writer]
-        self.unattended = Unattended(self, commanded)
+        self.unattended = Unattended(self, commanded, ring=settings.ring, patience=settings.patience)
         self._endpoint: Any = None
         self._gate: Gate | None = None
         self._arrivals: Arrivals | None = None

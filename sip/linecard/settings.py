@@ -42,6 +42,10 @@ class CardSettings:
     """The address in our SDP; empty: the one of the interface that has the default route."""
     lines: int = 0
     """Calls at most; 0: as many as the build of pjsua2 allows."""
+    ring: float = 10.0
+    """Seconds that an INVITE rings when no exchange claims it; then it hears the apology."""
+    patience: float = 60.0
+    """Seconds without an exchange after which callers who wait hear the apology."""
     pj_log: int = 2
     """pjsua2's own log level; 4 and more print SIP messages, which hold personal data."""
 

@@ -17,11 +17,6 @@ from sip.linecard.playing import FilesPlayback
 
 log = structlog.get_logger()
 
-RING_SECONDS = 10.0
-"""How long an INVITE that nobody claimed rings."""
-PATIENCE = 60.0
-"""Seconds without a commander after which callers who wait hear the apology."""
-
 
 class Host(Protocol):
     """What this needs of the card."""
@@ -38,8 +33,10 @@ class Host(Protocol):
 class Unattended:
     """Watches for a missing commander; in the engine's thread."""
 
-    def __init__(self, host: Host, commanded: Callable[[], bool]) -> None:
+    def __init__(self, host: Host, commanded: Callable[[], bool], *, ring: float, patience: float) -> None:
         self._host = host
+        self._ring = ring
+        self._patience = patience
         self._commanded = commanded
         self._alone_since: float | None = time.monotonic()
         self._excused: set[str] = set()
@@ -49,7 +46,7 @@ class Unattended:
         if not self._commanded():
             party.answer(180)
             party.claimed = False
-        self._host.engine.later(RING_SECONDS, lambda: self._unclaimed(party))
+        self._host.engine.later(self._ring, lambda: self._unclaimed(party))
 
     def watch(self) -> None:
         """Once a second."""
@@ -59,7 +56,7 @@ class Unattended:
             return
         if self._alone_since is None:
             self._alone_since = now
-        if now - self._alone_since < PATIENCE:
+        if now - self._alone_since < self._patience:
             return
         for call in list(self._host.calls.values()):
             talking = [party for party in call.living if party.state == "connected"]

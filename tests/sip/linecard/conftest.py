@@ -39,12 +39,21 @@ class CardProcess:
         self._came = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, *, proxy: int, rate: int = 16000, command: bool = True, lines: int = 0, pj_log: int = 2) -> None:
+    async def start(
+        self,
+        *,
+        proxy: int,
+        rate: int = 16000,
+        command: bool = True,
+        lines: int = 0,
+        pj_log: int = 2,
+        more: tuple[str, ...] = (),
+    ) -> None:
         with self.log.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "sip.linecard", "--run", str(self.run), "--name", self.name),
                 *("--rate", str(rate), "--rtp", f"{self.rtp[0]}-{self.rtp[1]}", "--proxy", f"127.0.0.1:{proxy}"),
-                *("--public", "127.0.0.1", "--lines", str(lines), "--pj-log", str(pj_log)),
+                *("--public", "127.0.0.1", "--lines", str(lines), "--pj-log", str(pj_log), *more),
                 cwd=ROOT,
                 stdout=output,
                 stderr=output,

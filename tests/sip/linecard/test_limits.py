@@ -88,7 +88,7 @@ async def test_rtp_that_stops_ends_the_leg_but_not_on_hold(card: CardProcess, ru
 async def test_without_an_exchange_a_caller_rings_then_hears_the_apology(
     start_card: Starter, run_dir: Path, prompt: Callable[[float, float], str]
 ) -> None:
-    card = await start_card()
+    card = await start_card(more=("--ring", "1.5"))
     await card.do(line.Configure(apology=prompt(500, 0.5)))
     await card.disconnect()
     scenario = sipp.invite() + sipp.receive(100, optional=True) + sipp.receive(180) + sipp.receive(200, rrs=True)
@@ -99,6 +99,33 @@ async def test_without_an_exchange_a_caller_rings_then_hears_the_apology(
     (kept,) = (await card.inventory()).calls
     assert kept.ended is not None
     assert kept.ended.reason == "apology"
+
+
+async def test_without_an_exchange_waiting_callers_go_and_talks_stay(
+    start_card: Starter, run_dir: Path, prompt: Callable[[float, float], str]
+) -> None:
+    card = await start_card(more=("--patience", "1"))
+    await card.do(line.Configure(apology=prompt(500, 0.3), music=prompt(600, 1.0)))
+    async with (
+        sipp.Sipp(WAIT_FOR_BYE, run_dir / "a", card.sip) as first,
+        sipp.Sipp(WAIT_FOR_BYE, run_dir / "b", card.sip) as second,
+    ):
+        talking, waiting = await answer_all(card, 2)
+        await card.do(line.OpenPatch(talking.call, "agent", str(run_dir / "p1-l"), str(run_dir / "p1-d")))
+        await card.do(line.Music(waiting.call, waiting.party, True))
+        await card.disconnect()
+        done, _ = await asyncio.wait(
+            [asyncio.create_task(first.finished()), asyncio.create_task(second.finished())],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        assert [task.result() for task in done] == [0]
+        await card.connect()
+        calls = {call.call: call.ended for call in (await card.inventory()).calls}
+        ended = calls[waiting.call]
+        assert ended is not None
+        assert ended.reason == "apology"
+        assert calls[talking.call] is None
+        await card.do(line.EndCall(talking.call))
 
 
 async def test_fifty_calls_leave_nothing_behind(

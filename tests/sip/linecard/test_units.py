@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from media.control.line import Termination
 from sip.linecard.__main__ import parse
+from sip.linecard.bridge import CALM_LOOKS, TickRate
 from sip.linecard.collecting import AHEAD_SECONDS, Collector, Rules, TypeAhead
 from sip.linecard.dialogs import DialogState
 from sip.linecard.identifiers import new_id
@@ -166,3 +167,14 @@ def test_the_command_line_is_checked(capsys: pytest.CaptureFixture[str]) -> None
         with pytest.raises(SystemExit):
             parse([*given, *wrong])
     assert "FIRST-LAST" in capsys.readouterr().err
+
+
+def test_overload_is_said_soon_and_taken_back_late() -> None:
+    rate = TickRate()
+    assert [rate.look(ticks) for ticks in (50, 46, 50, 46)] == [False] * 4
+    assert rate.look(45)
+    assert rate.overloaded
+    assert not any(rate.look(50) for _ in range(CALM_LOOKS - 1))
+    assert not rate.look(48)
+    assert [rate.look(50) for _ in range(CALM_LOOKS)] == [False] * (CALM_LOOKS - 1) + [True]
+    assert not rate.overloaded
