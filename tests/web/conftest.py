@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fake_exchange import DIST, RATE, FakeExchange, served
 
 MICROPHONE_HZ = 880
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = [
     "--no-sandbox",
     "--use-fake-ui-for-media-stream",
@@ -28,6 +30,13 @@ CHROMIUM = [
 ]
 
 OpenPage = Callable[..., Awaitable[Page]]
+
+
+async def accessible(page: Page) -> None:
+    """Run axe in the page; fails with the rules and elements that it complains of."""
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("async () => (await axe.run()).violations.map(v => [v.id, v.nodes.map(n => n.html)])")
+    assert not found, json.dumps(found, indent=1)
 
 
 async def log_in(page: Page, name: str) -> None:

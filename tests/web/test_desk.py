@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from conftest import MICROPHONE_HZ, OpenPage, log_in
+from conftest import MICROPHONE_HZ, OpenPage, accessible, log_in
 from fake_exchange import FakeExchange
 from playwright.async_api import Browser, Page, expect
 
@@ -217,6 +217,7 @@ async def test_two_tabs_have_one_softphone(open_page: OpenPage, exchange: FakeEx
     await second.goto("/desk")
     await softphone(second, "ready")
     await softphone(first, "replaced")
+    await accessible(first)
     await first.get_by_test_id("softphone-take").click()
     await softphone(first, "ready")
     await softphone(second, "replaced")
@@ -234,6 +235,7 @@ async def test_a_microphone_that_is_denied_is_said_at_once(browser: Browser, add
     await log_in(page, "agent1")
     banner = page.get_by_test_id("banner-microphone")
     await expect(banner).to_contain_text("not allowed")
+    await accessible(page)
     await softphone(page, "none")
     await page.evaluate("window.allowed = true")
     await banner.get_by_role("button", name="Try again").click()

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 
 import pytest
-from conftest import OpenPage, log_in
+from conftest import OpenPage, accessible, log_in
 from fake_exchange import FakeExchange
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="session")]
-
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
-
-async def accessible(page: Page) -> None:
-    """Run axe in the page; fails with the rules and elements that it complains of."""
-    await page.evaluate(AXE.read_text())
-    found = await page.evaluate("async () => (await axe.run()).violations.map(v => [v.id, v.nodes.map(n => n.html)])")
-    assert not found, json.dumps(found, indent=1)
 
 
 async def test_a_wrong_password_is_told_in_a_sentence(browser: Browser, address: str) -> None:
