@@ -30,6 +30,8 @@ PROMPT_OVER = 0.5
 """Seconds of silence after the first sound that mean: the prompt is over, the digits may be sent."""
 WINDOW = 0.1
 RING_SECONDS = 60.0
+SURE = 2
+"""Windows in a row that must have the same tone before it is told."""
 LAST_MESSAGES = 0.5
 """Seconds in which the BYE is sent and answered."""
 CODECS = {"pcmu": "PCMU/8000", "pcma": "PCMA/8000", "g722": "G722/16000"}
@@ -79,6 +81,7 @@ class _Call(pj.Call):  # type: ignore[misc]  # untyped library
     def __init__(self, account: Any, ear: _Ear, mouth: Any) -> None:
         super().__init__(account)
         self.states: list[tuple[int, int, str]] = []
+        self.digits: list[str] = []
         self.received = self.lost = 0
         self.over = False
         self._ear = ear
@@ -101,6 +104,10 @@ class _Call(pj.Call):  # type: ignore[misc]  # untyped library
                 self._mouth.startTransmit(self._media)
 
     @guarded
+    def onDtmfDigit(self, prm: Any) -> None:
+        self.digits.append(str(prm.digit))
+
+    @guarded
     def onStreamDestroyed(self, prm: Any) -> None:
         statistics = self.getStreamStat(int(prm.streamIdx))
         rtcp = statistics.rtcp
@@ -113,11 +120,47 @@ class _Call(pj.Call):  # type: ignore[misc]  # untyped library
         prm.statusCode = pj.PJSIP_SC_DECLINE  # a caller that tries things goes nowhere else
 
 
+class Tones:
+    """Tells the strongest tone that is heard whenever it changes, and where in the saved file that was."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._window: list[bytes] = []
+        self._windows = 0
+        self._last: tuple[int, int] = (-1, 0)
+        self._told = -1
+
+    def take(self, frame: bytes) -> None:
+        """The next frame; five of them are one look."""
+        self._window.append(frame)
+        if len(self._window) * FRAME_SECONDS < WINDOW - FRAME_SECONDS / 2:
+            return
+        pcm = np.frombuffer(b"".join(self._window), dtype=np.int16).astype(np.float64)
+        self._window.clear()
+        self._windows += 1
+        hz, count = strongest(pcm), self._last[1]
+        self._last = (hz, count + 1) if abs(hz - self._last[0]) <= RATE / len(pcm) else (hz, 1)
+        if self._last[1] >= SURE and abs(hz - self._told) > RATE / len(pcm):
+            self._told = hz
+            level = 20 * float(np.log10(max(1.0, float(np.sqrt(np.mean(pcm * pcm)))) / 32768))
+            self._report.tell("hears", hz=hz, level=round(level, 1), at=round((self._windows - SURE) * WINDOW, 2))
+
+
 class Caller:
     """One call from dialling to the summary."""
 
-    def __init__(self, report: Report, *, target: str, digits: str, digits_at: float | None, seconds: float) -> None:
+    def __init__(
+        self,
+        report: Report,
+        *,
+        target: str,
+        digits: str,
+        digits_at: float | None,
+        seconds: float,
+        listen: bool = False,
+    ) -> None:
         self._report = report
+        self._tones = Tones(report) if listen else None
         self._target = target
         self._digits = digits
         self._digits_at = digits_at
@@ -125,6 +168,7 @@ class Caller:
         self._answered_at: float | None = None
         self._answered_frame = 0
         self._told = 0
+        self._digits_told = 0
         self._looked = 0
         self._first_sound: int | None = None
         self._quiet = 0
@@ -204,6 +248,11 @@ class Caller:
                     self._report.tell("first-audio")
             else:
                 self._quiet += 1
+            if self._tones is not None:
+                self._tones.take(frame)
+        for digit in call.digits[self._digits_told :]:
+            self._digits_told += 1
+            self._report.tell("digit", digit=digit)
         if not self._digits or self._answered_at is None or call.over:
             return
         if self._digits_at is not None:
@@ -222,17 +271,19 @@ def loud(frame: bytes) -> bool:
     return bool(len(samples)) and float(np.sqrt(np.mean(samples * samples))) > AUDIBLE
 
 
+def strongest(pcm: np.ndarray[Any, np.dtype[np.float64]]) -> int:
+    """The strongest frequency in Hz, as exact as the window is long; 0 for silence."""
+    if float(np.sqrt(np.mean(pcm * pcm))) <= AUDIBLE:
+        return 0
+    return round(int(np.argmax(np.abs(np.fft.rfft(pcm * np.hanning(len(pcm)))))) * RATE / len(pcm))
+
+
 def heard_tones(heard: list[bytes], *, most: int = 5) -> dict[str, float]:
     """Seconds for which each frequency (to 10 Hz) was the strongest, the longest first; windows of silence do not count."""
     pcm = np.frombuffer(b"".join(heard), dtype=np.int16).astype(np.float64)
     size = int(RATE * WINDOW)
-    window = np.hanning(size)
-    found: Counter[int] = Counter()
-    for start in range(0, len(pcm) - size + 1, size):
-        part = pcm[start : start + size]
-        if float(np.sqrt(np.mean(part * part))) > AUDIBLE:
-            strongest = int(np.argmax(np.abs(np.fft.rfft(part * window))))
-            found[round(strongest * RATE / size)] += 1
+    found = Counter(strongest(pcm[start : start + size]) for start in range(0, len(pcm) - size + 1, size))
+    del found[0]
     return {str(hz): round(count * WINDOW, 1) for hz, count in found.most_common(most)}
 
 
@@ -247,6 +298,7 @@ def call(
     json: bool = False,
     caller: str = "caller",
     codec: str | None = None,
+    listen: bool = False,
     out: TextIO | None = None,
 ) -> int:
     """Call `target`; exit status 0 if it was answered. Once for each process: pjsua2 cannot be started again."""
@@ -254,7 +306,7 @@ def call(
     quiet_start()
     endpoint = pj.Endpoint()
     endpoint.libCreate()
-    follow = Caller(report, target=target, digits=digits, digits_at=digits_at, seconds=seconds)
+    follow = Caller(report, target=target, digits=digits, digits_at=digits_at, seconds=seconds, listen=listen)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, follow.cancel)
     try:
@@ -349,6 +401,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--save", type=Path, metavar="FILE", help="write what the caller heard to this WAV file")
     parser.add_argument("--caller", default="caller", help="the caller's number")
     parser.add_argument("--codec", choices=sorted(CODECS), help="offer this codec alone")
+    parser.add_argument("--listen", action="store_true", help="tell the strongest tone that is heard whenever it changes")
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each event")
     options = parser.parse_args(argv)
     return call(**vars(options))

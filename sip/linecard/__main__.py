@@ -19,7 +19,7 @@ def parse(arguments: Sequence[str]) -> CardSettings:
     parser.add_argument("--rate", type=int, choices=(8000, 16000), default=16000, help="samples a second of the bridge")
     parser.add_argument("--rtp", type=_ports, default=(0, 0), metavar="FIRST-LAST", help="UDP ports for RTP and RTCP")
     parser.add_argument("--sip", type=_address, default=("127.0.0.1", 0), metavar="HOST:PORT", help="where to listen")
-    parser.add_argument("--proxy", type=_address, required=True, metavar="HOST:PORT", help="the edge's address for cards")
+    parser.add_argument("--proxy", type=_address, metavar="HOST:PORT", help="the edge, where a lease names none")
     parser.add_argument("--public", default="", help="the address that our SDP says")
     parser.add_argument("--lines", type=int, default=0, help="calls at most (0: what the build allows)")
     parser.add_argument("--ring", type=float, default=10.0, help="seconds that a call rings when no exchange claims it")

@@ -84,6 +84,14 @@ class Commands:
         party = found.parties.get(name) if found is not None else None
         return party if party is not None and party.alive else None
 
+    def _new_party(self, call: str, party: str) -> None:
+        """Check that the call may get this party."""
+        if call in self._card.ended:
+            raise ControlError("no-call", f"Call {call} has ended.")
+        known = self._card.calls.get(call)
+        if known is not None and party in known.parties:
+            raise ControlError("party-exists", f"Call {call} has a party {party} already.")
+
     # --- legs -----------------------------------------------------------------------------------------------------
 
     def _configure(self, body: line.Configure) -> None:
@@ -113,16 +121,15 @@ class Commands:
         card = self._card
         if card.draining:
             raise ControlError("draining", f"{card.settings.name} takes no new calls.")
-        if body.call in card.ended:
-            raise ControlError("no-call", f"Call {body.call} has ended.")
-        known = card.calls.get(body.call)
-        if known is not None and body.party in known.parties:
-            raise ControlError("party-exists", f"Call {body.call} has a party {body.party} already.")
+        if not (body.proxy or card.settings.proxy):
+            raise ControlError("no-proxy", "A leg goes through the edge; neither the command nor the card knows its address.")
+        self._new_party(body.call, body.party)
         user, _, host = body.caller.removeprefix("sip:").partition("@")
         account = {
             "caller": user,
             "display": body.display,
             "host": host,
+            "proxy": body.proxy,
             "credentials": (body.realm, body.username, body.password) if body.username else None,
         }
         call = card.open_call(body.call)
@@ -165,11 +172,7 @@ class Commands:
 
     def _open_patch(self, body: line.OpenPatch) -> None:
         card = self._card
-        if body.call in card.ended:
-            raise ControlError("no-call", f"Call {body.call} has ended.")
-        known = card.calls.get(body.call)
-        if known is not None and body.party in known.parties:
-            raise ControlError("party-exists", f"Call {body.call} has a party {body.party} already.")
+        self._new_party(body.call, body.party)
         call = card.open_call(body.call)
         try:
             party = PatchParty(card, call, body.party, Path(body.own), Path(body.peer), card.settings.rate, card.access)

@@ -70,9 +70,8 @@ class PatchParty(Party):
         self.port = None
         if port is not None:
             self._host.bridge.retire(port, media.close)
-        by: Literal["local", "system"] = "local" if reason in ("local-hangup", "transferred") else "system"
         quality = Quality("patch", sent, received, lost, late)
-        self._host.party_ended(self, Termination("answered", reason, by), quality)
+        self._host.party_ended(self, local_end(reason, connected=True, incoming=False), quality)
 
     def record(self) -> PartyRecord:
         return _with(super().record(), peer=str(self.peer))

@@ -29,8 +29,8 @@ class CardSettings:
     """Run directory: control socket, dialog files, patch sockets."""
     name: str
     """`linecard0` and so on; the control socket is `<name>.ctl`."""
-    proxy: tuple[str, int]
-    """The edge's address for cards; every request that we send goes through it."""
+    proxy: tuple[str, int] | None = None
+    """The edge's address for cards, for legs whose lease names none; every leg that we place goes through the edge."""
     rate: int = 16000
     """The bridge's samples a second: 16000 keeps G.722 and browsers wideband, 8000 is cheaper for sites that are all G.711."""
     rtp_first: int = 0
@@ -59,7 +59,7 @@ class CardSettings:
 
     @property
     def proxy_uri(self) -> str:
-        return f"sip:{self.proxy[0]}:{self.proxy[1]};lr"
+        return f"sip:{self.proxy[0]}:{self.proxy[1]};lr" if self.proxy is not None else ""
 
 
 def own_address() -> str:
@@ -156,12 +156,13 @@ def arrivals_config(settings: CardSettings) -> Any:
 
 
 def line_config(
-    settings: CardSettings, *, caller: str, display: str, host: str, credentials: tuple[str, str, str] | None
+    settings: CardSettings, *, caller: str, display: str, host: str, proxy: str, credentials: tuple[str, str, str] | None
 ) -> Any:
     """The account of one line, filled when it dials: From, route through the edge, digest credentials (realm, user, word)."""
     config = account_config(settings, user=caller or CARD_USER, display=display, host=host)
     route = pj.StringVector()
-    route.append(f"<{settings.proxy_uri}>")
+    through = (proxy or settings.proxy_uri).strip("<>")
+    route.append(f"<{through}>" if ";lr" in through else f"<{through};lr>")
     config.sipConfig.proxies = route
     if credentials is not None:
         realm, username, password = credentials

@@ -6,6 +6,9 @@ from typing import Literal
 
 from media.control.line import Result, Termination
 
+OF_THE_SYSTEM = frozenset({"apology", "card-died", "error", "media-timeout", "no-answer", "overload", "unavailable"})
+"""Reasons for which no command of a person or a flow ends a leg."""
+
 REASONS: dict[int, tuple[Result, str]] = {
     403: ("refused", "rejected"),
     404: ("failed", "not-found"),
@@ -50,7 +53,7 @@ def remote_end(*, connected: bool, incoming: bool, code: int) -> Termination:
 
 def local_end(reason: str, *, connected: bool, incoming: bool, code: int = 0) -> Termination:
     """We ended the leg, for `reason`."""
-    by: Literal["local", "system"] = "local" if reason in ("local-hangup", "rejected", "transferred", "cancelled") else "system"
+    by: Literal["local", "system"] = "system" if reason in OF_THE_SYSTEM else "local"
     if connected:
         return Termination("answered", reason, by, 200)
     if incoming:

@@ -81,7 +81,7 @@ async def test_a_refused_call_is_said_to_people(start_card: Starter) -> None:
     assert b"ended: code 486, reason Busy Here" in output
     assert b"digits-sent" not in output
     final = await card.until(line.CallEnded)
-    assert final.termination == line.Termination("refused", "busy", "system", 486)
+    assert final.termination == line.Termination("refused", "busy", "local", 486)
 
 
 def test_tones_are_told_by_the_time_they_were_heard() -> None:

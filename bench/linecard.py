@@ -1,0 +1,64 @@
+"""CPU of a line card for each call that hears a prompt, full and with one line: `python bench/linecard.py`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from pathlib import Path
+
+import psutil
+
+from media.control import line
+from tests.sip.linecard.conftest import CardProcess
+from tests.tools import sipp, tones
+
+
+async def measure(rate: int, calls: int, seconds: float, *, record: bool) -> tuple[float, float]:
+    """(percent of a core for each call, ticks a second)."""
+    with tempfile.TemporaryDirectory(prefix="sr-") as folder:
+        run = Path(folder)
+        prompt = tones.write(run / "prompt.wav", tones.sine(600, 3.0, rate), rate)
+        alaw = run / "caller.al"
+        import soundfile
+
+        soundfile.write(str(alaw), tones.sine(440, 1.0, 8000), 8000, format="RAW", subtype="ALAW", endian="FILE")
+        scenario = sipp.invite() + sipp.answered() + sipp.play(alaw) + sipp.expect("BYE") + sipp.ok()
+        card = CardProcess(run, "linecard0")
+        await card.start(proxy=sipp.free_port(), rate=rate)
+        async with sipp.Sipp(scenario, run / "a", card.sip, calls=calls) as callers:
+            arrivals = []
+            for number in range(calls):
+                arrived = await card.until(line.CallArrived, skip=number)
+                await card.do(line.Answer(arrived.call, arrived.party))
+                await card.do(line.Play(arrived.call, arrived.party, "p", [str(prompt)], loop=True))
+                if record:
+                    await card.do(line.Record(arrived.call, f"r{number}", arrived.party, str(run / "rec")))
+                arrivals.append(arrived)
+            assert card.process is not None
+            process = psutil.Process(card.process.pid)
+            await asyncio.sleep(1)
+            before = sum(process.cpu_times()[:2])
+            await asyncio.sleep(seconds)
+            used = sum(process.cpu_times()[:2]) - before
+            ticks = (await card.inventory()).counters["ticks"]
+            for arrived in arrivals:
+                await card.do(line.EndCall(arrived.call))
+            assert await callers.finished() == 0, callers.errors()
+        await card.stop()
+    return used / seconds / calls * 100, ticks
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    seconds = parser.parse_args().seconds
+    print("bridge  calls  recorded  % of a core for each call  ticks/s")
+    for rate in (8000, 16000):
+        for calls, record in ((1, False), (4, False), (4, True)):
+            percent, ticks = await measure(rate, calls, seconds, record=record)
+            print(f"{rate:6}  {calls:5}  {'yes' if record else 'no':>8}  {percent:25.2f}  {ticks:7.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
