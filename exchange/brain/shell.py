@@ -286,6 +286,7 @@ class Exchange(Listener):
                 continue
             if talk.generation != inventory.generation:
                 self.put(records.CardDied(card, talk.generation))
+                self.filing.salvage()
             elif talk.call not in held:
                 if not resumed:
                     self.put(records.CustomerGone(talk.contact, "error"))
