@@ -50,6 +50,8 @@ class Seat:
         self.connection = ""
         self.state: str = "none"
         self.owner: Session | None = None
+        self.shown: dict[str, Any] = {}
+        """The contact that the pages showed last; the wrap-up goes on showing it when the call and its details are gone."""
         self.lost: asyncio.TimerHandle | None = None
         self.away: asyncio.TimerHandle | None = None
 
@@ -288,7 +290,7 @@ class Desks:
             "type": "desk",
             "agent": self._agent(view),
             "offer": self._offer(view, now),
-            "contact": self._contact(agent),
+            "contact": self._contact(agent) or self._ended(view),
             "wrap_up": self._wrap_up(view),
             "idle_codes": [{"code": c.code, "name": c.name} for c in self._house.idle_codes()],
             "queues": [{"id": q, "name": self._queue_name(q), "waiting": engine.waiting(q)} for q in view.queues],
@@ -332,7 +334,7 @@ class Desks:
         detail = self._detail(contact)
         queue = view.queue if view is not None else ""
         recording = "off" if not talk.recording else "failed" if talk.recording_failed else "paused" if talk.paused else "on"
-        return {
+        shown = self._seat(agent).shown = {
             "id": contact,
             "ani": detail.ani,
             "dnis": detail.dnis,
@@ -345,6 +347,13 @@ class Desks:
             "recording": recording,
             "cad": detail.cad,
         }
+        return shown
+
+    def _ended(self, view: AgentView) -> dict[str, Any] | None:
+        shown = self._seat(view.id).shown
+        if view.state != "wrap-up" or shown.get("id") != view.contact:
+            return None
+        return {**shown, "state": "ended", "held": False, "muted": False, "recording": "off"}
 
     def _wrap_up(self, view: AgentView) -> dict[str, Any] | None:
         if view.state != "wrap-up":
