@@ -68,7 +68,7 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class SalvageRecordings(msgspec.Struct, frozen=True, tag="salvage"):
-    """File what a killed card left: repair the WAV headers of these recordings' files, then as StoreRecording; returns a Salvaged."""
+    """File what a killed card left: repair the WAV headers, then as StoreRecording; returns a Salvaged."""
 
     recordings: list[str]
     directory: str
