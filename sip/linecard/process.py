@@ -19,6 +19,7 @@ from media.control.server import ControlServer
 from sip.linecard.card import Card
 from sip.linecard.commands import Commands
 from sip.linecard.engine import Engine
+from sip.linecard.logs import configure_logs
 from sip.linecard.settings import CardSettings
 
 log = structlog.get_logger()
@@ -127,6 +128,7 @@ async def _serve(settings: CardSettings) -> None:
 
 def run_card(settings: CardSettings) -> int:
     """Run a card in this process until it is told to leave; returns the exit status."""
+    configure_logs()
     log.info("line card starts", card=settings.name, run=str(settings.run), rate=settings.rate)
     status = 0
     try:

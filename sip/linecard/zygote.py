@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import structlog
 
 from sip.linecard.__main__ import main as card_main
+from sip.linecard.logs import configure_logs
 
 log = structlog.get_logger()
 
@@ -166,6 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="sip.linecard.zygote", description="Forks line cards.")
     parser.add_argument("--run", type=Path, required=True, help="run directory")
     given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    configure_logs()
     Zygote(given.run).serve()
     return 0
 
