@@ -91,7 +91,8 @@ def sine(hz: float, seconds: float, rate: int, dbfs: float = -12.0) -> np.ndarra
     """A tone whose RMS level is `dbfs`, as int16."""
     times = np.arange(round(seconds * rate)) / rate
     amplitude = 10 ** (dbfs / 20) * np.sqrt(2)
-    return np.round(np.sin(2 * np.pi * hz * times) * amplitude * 32767).astype(np.int16)
+    wave: np.ndarray[Any, np.dtype[np.int16]] = np.round(np.sin(2 * np.pi * hz * times) * amplitude * 32767).astype(np.int16)
+    return wave
 
 
 def write(path: str | Path, samples: Any, rate: int) -> Path:

@@ -122,6 +122,26 @@ async def test_a_refer_that_nobody_decides_gets_603_and_places_no_call(start_car
             proxy.recv(4000)
 
 
+async def test_a_transferred_party_leaves_when_its_new_call_stands(card: CardProcess, run_dir: Path) -> None:
+    accepted = sipp.ok("Expires: 60\n        Content-Length: 0").replace("200 OK", "202 Accepted")
+    notify = sipp.request(
+        "NOTIFY",
+        2,
+        sipp.body("SIP/2.0 200 OK", "message/sipfrag"),
+        "Event: refer\n        Subscription-State: terminated;reason=noresource",
+    )
+    middle = sipp.expect("REFER") + accepted + notify + sipp.receive(200)
+    async with sipp.Sipp(until_bye(middle), run_dir / "a", card.sip) as caller:
+        arrived = await answered(card)
+        await card.do(line.Transfer(arrived.call, arrived.party, "sip:4940@carrier.example"))
+        ended = await card.until(line.CallEnded)
+        assert ended.termination == line.Termination("answered", "transferred", "local", 200)
+        assert await caller.finished() == 0, caller.errors()
+        assert "Refer-To: <sip:4940@carrier.example>" in caller.messages() or (
+            "Refer-To: sip:4940@carrier.example" in caller.messages()
+        )
+
+
 async def test_what_a_card_refuses_outside_calls(card: CardProcess) -> None:
     loop = asyncio.get_running_loop()
     host, port = card.sip.split(":")
