@@ -52,6 +52,8 @@ class Bridge:
 
     async def converge(self, worker: Worker) -> None:
         """Make the call of one contact what the house wants it to be."""
+        if worker.card not in self._cards.rates:
+            return  # After a restart the card's inventory comes first: without it a talk that goes on would be patched anew.
         talk = self._talk(worker.contact)
         if talk is None or talk.gone or talk.final or not talk.agent:
             await self._part(worker)
@@ -159,3 +161,5 @@ class Bridge:
         worker.muted = living[0].muted if living else False
         worker.music = next((p.music for p in record.parties if p.party == worker.customer), None)
         worker.recording, worker.paused = record.recording, record.recording_paused
+        if record.recording:
+            self._recording(record.recording, worker.contact)

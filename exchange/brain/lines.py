@@ -186,7 +186,9 @@ class Worker:
     async def prompted(self, effect: flow.RecordMessage) -> None:
         """The prompt of a voicemail is over: record until a terminator, the limit, or the end of the call."""
         recording = message_recording(self.contact, effect.id)
-        record = line.Record(self.call, recording, self.customer, str(self._shop.recordings), right=False)
+        record = line.Record(
+            self.call, recording, self.customer, str(self._shop.recordings), right=False, silence=effect.silence_seconds
+        )
         collect = line.Collect(
             self.call,
             self.customer,

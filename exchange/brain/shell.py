@@ -234,7 +234,8 @@ class Exchange(Listener):
         if contact is None:
             log.warning("recording of an unknown contact", card=card, recording=body.recording)
             return
-        kept = message is None or body.seconds >= message[1][1].min_seconds
+        seconds = max(0.0, body.seconds - body.quiet)
+        kept = message is None or seconds >= message[1][1].min_seconds
         rows = self.filing.closed(contact, body, "voicemail" if message else "call", kept=kept)
         if body.failed:
             log.error("recording failed", contact=contact, recording=body.recording, reason=body.failed)
@@ -245,7 +246,11 @@ class Exchange(Listener):
         if message is not None:
             id, (_, _, why) = message
             del self._messages[id]
-            ended = msgspec.convert({"type": "recorded", "seconds": body.seconds, "why": why or "ended"}, Recorded)
+            talk = self.house.talks.get(contact)
+            if body.quiet and talk is not None:
+                self._order(card, line.StopCollect(body.call, talk.party, message_collect(id)))
+            why = "silence" if body.quiet else why or "ended"
+            ended = msgspec.convert({"type": "recorded", "seconds": seconds, "why": why}, Recorded)
             self.put(records.FlowAnswer(contact, CommandDone(id, ended)))
 
     def _order(self, card: str, body: line.LineCommand) -> None:

@@ -164,7 +164,7 @@ class Record(msgspec.Struct, frozen=True, tag="record"):
     """Record the call: left is party `left`, right everybody else (also parties who come later).
 
     Writes `<directory>/<recording>.left.wav` and `.right.wav`; ends with RecordingEnded when stopped or when the call ends.
-    `prompts` says whether players and music are part of the right side.
+    With `silence`, it stops by itself when the left party has said nothing for so long.
     """
 
     call: str
@@ -172,6 +172,7 @@ class Record(msgspec.Struct, frozen=True, tag="record"):
     left: str
     directory: str
     right: bool = True
+    silence: float = 0.0
 
 
 class PauseRecord(msgspec.Struct, frozen=True, tag="pause_record"):
@@ -379,7 +380,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class RecordingEnded(msgspec.Struct, frozen=True, tag="recording_ended"):
-    """Both files are closed. `failed` says why there is nothing (or not all)."""
+    """Both files are closed. `failed` says why there is nothing (or not all); `quiet` is the silence that ended it."""
 
     call: str
     recording: str
@@ -389,6 +390,7 @@ class RecordingEnded(msgspec.Struct, frozen=True, tag="recording_ended"):
     seconds: float
     paused: list[Mark] = []
     failed: str = ""
+    quiet: float = 0.0
 
 
 class Overload(msgspec.Struct, frozen=True, tag="overload"):

@@ -294,6 +294,8 @@ class Commands:
             directory=directory,
             rate=card.settings.rate,
         )
+        if body.silence > 0:
+            call.recording.end_in_silence(card.engine, body.silence, lambda: card.stop_recording(call))
         card.relink_call(call)
 
     def _pause_record(self, body: line.PauseRecord) -> None:

@@ -11,6 +11,8 @@ import structlog
 
 from media.control.line import Mark, RecordingEnded
 from sip.linecard.bridge import Bridge, Port
+from sip.linecard.engine import Engine
+from sip.linecard.hush import Hush
 
 log = structlog.get_logger()
 
@@ -45,6 +47,13 @@ class Recording:
                 bridge.retire(port)
             raise
         self.left, self.right = ports
+        self._hush: Hush | None = None
+
+    def end_in_silence(self, engine: Engine, seconds: float, ended: Callable[[], None]) -> None:
+        """Call `ended` when the left side has been silent for so long."""
+        # pjsua2's names for the two directions depend on whose side one takes; a recorder has sound in one of them only.
+        media = self.left.media
+        self._hush = Hush(engine, lambda: max(int(media.getTxLevel()), int(media.getRxLevel())), seconds, ended)
 
     def pause(self, on: bool) -> None:
         """Silence into both files while `on`; the gap is marked."""
@@ -60,6 +69,9 @@ class Recording:
     def stop(self, ended: Callable[[RecordingEnded], None]) -> None:
         """Close both files; `ended` is called when they are on disk."""
         elapsed = time.monotonic() - self._begun
+        quiet = self._hush.quiet if self._hush is not None else 0.0
+        if self._hush is not None:
+            self._hush.stop()
         marks = [mark if mark.end >= 0 else Mark(mark.start, round(elapsed, 3)) for mark in self._marks]
 
         def closed() -> None:
@@ -76,7 +88,9 @@ class Recording:
                 failed = f"{seconds:.1f} s were written of {elapsed:.1f} s"
             if failed:
                 log.error("a recording is not whole", call=self._call, recording=self.recording, error=failed)
-            ended(RecordingEnded(self._call, self.recording, str(left), str(right), self.started, seconds, marks, failed))
+            ended(
+                RecordingEnded(self._call, self.recording, str(left), str(right), self.started, seconds, marks, failed, quiet)
+            )
 
         self._bridge.retire(self.left)
         self._bridge.retire(self.right, closed)
