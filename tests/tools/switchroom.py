@@ -87,6 +87,23 @@ class Tool:
             ) from None
         return found()[count - 1]
 
+    async def first(self, fits: Callable[[dict[str, Any]], bool], what: str, timeout: float = 30.0) -> dict[str, Any]:
+        """The first event that fits, of those that came and will come; asked again with each that comes."""
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    self._changed.clear()
+                    found = next((e for e in self.events if fits(e)), None)
+                    if found is not None:
+                        return found
+                    if self.process.returncode is not None and self._tasks[0].done():
+                        raise AssertionError(f"{self.name} ended without {what}: {self.events} {''.join(self.noise)[-2000:]}")
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(
+                f"{self.name}: not {what} in {timeout} s: {self.events[-20:]} {''.join(self.noise)[-2000:]}"
+            ) from None
+
     async def end(self, timeout: float = 40.0) -> dict[str, Any]:
         """Wait for its end; the summary."""
         try:
