@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import msgspec
@@ -58,6 +59,7 @@ class Figures(Collector):
             yield edge
 
     def _log(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("switchroom_tasks", "Tasks of asyncio in the exchange.", len(asyncio.all_tasks()))
         ledger = self._exchange.ledger.statistics()
         yield CounterMetricFamily("switchroom_inputs", "Inputs the house took.", ledger.inputs)
         yield CounterMetricFamily("switchroom_inputs_refused", "Inputs the engine refused.", ledger.refused)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -11,6 +12,8 @@ from exchange.brain.desks import Details
 from exchange.brain.house import House, Outcome
 from exchange.brain.records import Record
 from media.control import desk, line
+from media.control.line import Quality
+from media.quality import mos
 from storage import rows
 from storage.log import RowWrite
 
@@ -31,9 +34,7 @@ def leg_connected(contact: str, party: str, at: float) -> RowWrite:
 def leg_ended(contact: str, change: line.PartyChanged, at: float) -> RowWrite:
     """The typed end of a SIP leg, with its quality."""
     end = change.termination or line.Termination("failed", "error")
-    quality = None
-    if change.quality is not None:
-        quality = msgspec.to_builtins(change.quality)
+    quality = _figures(change.quality) if change.quality is not None else None
     return rows.leg(
         contact,
         change.party,
@@ -49,7 +50,7 @@ def leg_ended(contact: str, change: line.PartyChanged, at: float) -> RowWrite:
 
 def desk_leg(contact: str, leg: desk.LegQuality, at: float) -> RowWrite:
     """A patched stretch of an agent's connection, when it ended."""
-    quality = msgspec.to_builtins(leg.quality) | {"concealed": leg.concealed, "late": leg.late}
+    quality = _figures(leg.quality, late=leg.late) | {"concealed": leg.concealed, "late": leg.late}
     return rows.leg(
         contact,
         leg.patch,
@@ -63,6 +64,21 @@ def desk_leg(contact: str, leg: desk.LegQuality, at: float) -> RowWrite:
         by="system",
         quality=quality,
     )
+
+
+PLAYOUT_MS = 60.0
+"""What packetising, the jitter buffer and the bridge add one way, for the E-model."""
+
+
+def _figures(quality: Quality, *, late: int = 0) -> dict[str, Any]:
+    """A leg's figures as stored, with its MOS as we received it (G.107)."""
+    found: dict[str, Any] = msgspec.to_builtins(quality)
+    expected = quality.received + quality.lost
+    if expected:
+        missing = (quality.lost + quality.discarded + late) / expected
+        delay = quality.round_trip_ms / 2 + quality.jitter_ms + PLAYOUT_MS
+        found["mos"] = round(mos(quality.codec, loss=missing, delay_ms=delay), 2)
+    return found
 
 
 def of_outcome(house: House, record: Record, outcome: Outcome) -> Sequence[RowWrite]:

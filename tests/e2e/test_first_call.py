@@ -58,6 +58,7 @@ async def test_a_caller_and_an_agent_hear_each_other_and_it_is_recorded(house: S
         assert contact["agent_name"]
         assert {leg["kind"] for leg in contact["legs"]} == {"sip", "webrtc"}
         assert all(leg["reason"] for leg in contact["legs"])
+        assert all(leg["quality"]["mos"] > 4 for leg in contact["legs"]), contact["legs"]
         assert contact["segments"][0]["talked"] > 3
         audio = await api.get(f"/api/v1/recordings/{recording['id']}/audio")
         assert audio.headers["content-type"].startswith("audio/ogg")
