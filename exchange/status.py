@@ -104,7 +104,7 @@ async def take(data: Path, timeout: float = 2.0) -> Report:
     )
     supervisor, front, brain = asked[0], asked[1], asked[2]
     inventories = [inventory for inventory in asked[3:] if inventory is not None]
-    cards = _cards(front, inventories)
+    cards = sorted(_cards(front, inventories), key=lambda c: (len(c.card), c.card))
     brain = brain if brain is not None else ExchangeStatus()
     return Report(
         data=str(data),
