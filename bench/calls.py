@@ -1,0 +1,146 @@
+"""What whole calls cost, how long they take, and what they leave behind: a real system, SIP callers and WebRTC agents.
+
+    python -m bench calls [--only load,costs,latency,growth] [--quick]
+
+Prints the sections that docs/performance.md shows. It takes about six minutes; the machine should have nothing else to do.
+Exit code 1: more than 0.5 % of the frames were late or lost, or a process kept descriptors or threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from bench.tools.growth import Growth, growth
+from bench.tools.house import running, seed
+from bench.tools.latency import Latencies, answers, conversations
+from bench.tools.load import Costs, Floor, costs, costs_section, floor, load
+from bench.tools.processes import BENCH
+
+SECTIONS = ("load", "costs", "latency", "growth")
+LINES = 16
+AGENTS = 8
+MOST_LOST = 0.005
+TALKING, WAITING = 5, 10
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything."""
+
+    window: float
+    load_window: float
+    each: int
+    answers: int
+    conversations: int
+    bursts: int
+    warm: int
+    calls: int
+    at_once: int
+
+
+FULL = Sizes(10.0, 25.0, 8, 50, 20, 4, 30, 200, 4)
+QUICK = Sizes(4.0, 8.0, 4, 20, 4, 2, 10, 40, 4)
+
+
+def say(text: str) -> None:
+    """To the record, at once."""
+    print(text, flush=True)
+
+
+def note(text: str) -> None:
+    """Progress, for whoever waits."""
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
+
+
+async def _wideband(at: Floor, wanted: Sequence[str], sizes: Sizes, found: list[Costs]) -> bool:
+    """Everything on the default bridge of 16 kHz; whether it is as it must be."""
+    good = True
+    if "load" in wanted:
+        note("load")
+        carried = await load(at, talking=TALKING, waiting=WAITING, seconds=sizes.load_window)
+        say(f"#### Load\n\n{carried.section()}\n")
+        good &= carried.worst < MOST_LOST
+    if "latency" in wanted:
+        note("latencies")
+        times = Latencies(await answers(at, sizes.answers))
+        for codec in ("PCMU", "opus"):
+            await conversations(at, times, codec, calls=sizes.conversations, bursts=sizes.bursts)
+        say(f"#### Latencies\n\n{times.section()}\n")
+    if "growth" in wanted:
+        note("growth")
+        grown = await growth(at, warm=sizes.warm, calls=sizes.calls, at_once=sizes.at_once)
+        say(f"#### Growth\n\n{grown.section()}\n")
+        good &= not _kept(grown)
+    if "costs" in wanted:
+        note("costs at 16 kHz")
+        found.append(await costs(at, rate=16000, count=sizes.each, seconds=sizes.window, prompts=True))
+    return good
+
+
+def _kept(grown: Growth) -> list[str]:
+    """Processes that have more descriptors or threads than before."""
+    return [
+        name
+        for name, was in grown.before.items()
+        if grown.after[name].descriptors > was.descriptors or grown.after[name].threads > was.threads
+    ]
+
+
+async def measure(wanted: Sequence[str], sizes: Sizes) -> bool:
+    """All sections; whether they are as they must be."""
+    found: list[Costs] = []
+    with tempfile.TemporaryDirectory(prefix="bench") as folder:
+        data = Path(folder) / "data"
+        note("seeding")
+        await seed(data, AGENTS)
+        async with running(data, lines=LINES) as system, floor(system) as at:
+            good = await _wideband(at, wanted, sizes, found)
+        if "costs" in wanted:
+            note("costs at 8 kHz")
+            async with running(data, lines=LINES, rate=8000) as system, floor(system) as at:
+                found.append(await costs(at, rate=8000, count=sizes.each, seconds=sizes.window, prompts=True))
+            generator = max(one.of(BENCH) for each in found for one in each.kinds.values())
+            say(f"#### What a call costs\n\n{costs_section(found, generator)}\n")
+    return good
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas between")
+    parser.add_argument("--quick", action="store_true", help="short windows and few samples: to see that it works")
+    given = parser.parse_args()
+    wanted = given.only.split(",")
+    if unknown := set(wanted) - set(SECTIONS):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    load_before = os.getloadavg()[0]
+    say(
+        f"{time.strftime('%Y-%m-%d')}, {len(os.sched_getaffinity(0))} cores ({_processor()}), "
+        f"Python {platform.python_version()}; load average before: {load_before:.1f}.\n"
+    )
+    start = time.monotonic()
+    good = uvloop.run(measure(wanted, QUICK if given.quick else FULL))
+    note(f"done in {time.monotonic() - start:.0f} s")
+    sys.exit(0 if good else 1)
+
+
+def _processor() -> str:
+    for text in Path("/proc/cpuinfo").read_text().splitlines():
+        if text.startswith("model name"):
+            return text.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""A running system for a bench: demo data, more agents, and entry points that lead straight to what is measured."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from acd.model import AgentConfig, Code, QueueConfig
+from api.auth import hash_password
+from exchange import demo, rundir
+from storage.database import Database
+from storage.queries import Queries
+from tests.tools.postgres import PostgresServer
+from tests.tools.switchroom import PASSWORD, Switchroom
+
+QUEUE = "bench"
+PROMPT = "7001"
+"""Entry point: a prompt of minutes."""
+WAIT = "7002"
+"""Entry point: straight into the queue."""
+
+_TEXT = (
+    "This is a long announcement for measuring. It tells callers about opening hours, "
+    "about the many ways to reach us, and about everything else that they might like to know while nobody has time for them. "
+    "When it has come to its end, it begins anew."
+)
+_PROMPT_FLOW = f"""
+flow: bench-prompt
+version: 1
+name: A prompt of minutes
+entry: answer
+activities:
+  answer:
+    type: answer
+    exits: {{done: one}}
+  one:
+    type: menu
+    prompt: ["{_TEXT}", "{_TEXT}", "{_TEXT}"]
+    choices: {{"9": bye}}
+    no_input: {{retries: 10}}
+    exits: {{bye: bye, invalid: bye, no_input: bye}}
+  bye:
+    type: hangup
+"""
+_WAIT_FLOW = f"""
+flow: bench-wait
+version: 1
+name: Straight into the queue
+entry: answer
+activities:
+  answer:
+    type: answer
+    exits: {{done: wait}}
+  wait:
+    type: queue
+    queue: {QUEUE}
+    exits: {{nobody: bye, closed: bye, full: bye}}
+  bye:
+    type: hangup
+"""
+
+
+def agent_names(count: int) -> list[str]:
+    """The first accounts."""
+    return [f"bench{number}" for number in range(count)]
+
+
+async def seed(data: Path, agents: int) -> None:
+    """Write accounts, queue and flows into a data directory on which nothing runs."""
+    server = PostgresServer(data, rundir.prepare(data))
+    await server.start()
+    try:
+        async with Database(server.embedded.dsn) as database:
+            await _write(Queries(database), agents)
+    finally:
+        server.stop()
+
+
+async def _write(queries: Queries, agents: int) -> None:
+    def encoded(value: object) -> str:
+        return msgspec.json.encode(value).decode()
+
+    secret = hash_password(PASSWORD)
+    for name in agent_names(agents):
+        await queries.put_user(name, name, name.capitalize(), "agent", secret)
+        await queries.put_document(demo.KIND_AGENT, name, encoded(AgentConfig(name, name, [QUEUE])))
+    queue = QueueConfig(QUEUE, "Bench", wrap_up_codes=[Code("done", "Done")])
+    await queries.put_document(demo.KIND_QUEUE, QUEUE, encoded(queue))
+    for number, flow, text in ((PROMPT, "bench-prompt", _PROMPT_FLOW), (WAIT, "bench-wait", _WAIT_FLOW)):
+        await queries.put_document(demo.KIND_FLOW, flow, text)
+        await queries.put_document(demo.KIND_ENTRY_POINT, number, encoded(demo.EntryPointConfig(number, number, flow)))
+
+
+@asynccontextmanager
+async def running(data: Path, *, lines: int, rate: int = 16000) -> AsyncIterator[Switchroom]:
+    """The system on a seeded directory; ended whatever happens."""
+    environment = {"SWITCHROOM_BRIDGE_RATE": str(rate)}
+    system = Switchroom(data, "--public", "127.0.0.1", lines=lines, environment=environment)
+    try:
+        await system.start()
+        yield system
+    except BaseException:
+        print(system.log(), file=sys.stderr, flush=True)
+        raise
+    finally:
+        await system.stop()
