@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -14,6 +15,7 @@ from exchange.brain import records
 from exchange.brain.clock import EngineClock
 from exchange.brain.house import House, Outcome, freeze
 from exchange.brain.records import Input, Record, Source
+from storage.errors import StorageError, Superseded
 from storage.log import EventLog, RowWrite
 
 log = structlog.get_logger()
@@ -68,6 +70,7 @@ class Ledger:
         record = Record(max(self._clock.now(), self._house.last_at), input, source)
         try:
             outcome = self._house.apply(record)
+            every = [*rows, *self._rows(record, outcome)]
         except Refused:
             self._refused += 1
             raise
@@ -76,10 +79,9 @@ class Ledger:
             self._stopped = True
             log.exception("input rejected", input=type(input).__name__)
             rejected = self._events.append(REJECTED, records.encode(record, secret=secret), record.at)
-            rejected.add_done_callback(lambda _: self._broken())
+            rejected.add_done_callback(self._rejected)
             raise BrokenHouse(str(error)) from error
         self._inputs += 1
-        every = [*rows, *self._rows(record, outcome)]
         durable = self._events.append(KIND, records.encode(record, secret=secret), record.at, every)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((durable, done, record, outcome))
@@ -89,17 +91,25 @@ class Ledger:
         return done
 
     async def run(self) -> None:
-        """Let effects out, in the order of their inputs, each when it is durable."""
-        while True:
-            while self._waiting:
-                durable, done, record, outcome = self._waiting[0]
-                await asyncio.shield(durable)
-                self._waiting.popleft()
-                self._carry_out(record, outcome)
-                if not done.done():
-                    done.set_result(None)
-            self._some.clear()
-            await self._some.wait()
+        """Let effects out, in the order of their inputs, each when it is durable; ends when another exchange has the log."""
+        try:
+            while True:
+                while self._waiting:
+                    durable, done, record, outcome = self._waiting[0]
+                    await asyncio.shield(durable)
+                    self._waiting.popleft()
+                    self._carry_out(record, outcome)
+                    if not done.done():
+                        done.set_result(None)
+                self._some.clear()
+                await self._some.wait()
+        except Superseded:
+            log.critical("effects stay here: another exchange writes the log")
+        finally:
+            # Nobody may go on waiting for effects that this process will not let out any more.
+            self._stopped = True
+            for _, done, _, _ in self._waiting:
+                done.cancel()
 
     async def drained(self) -> None:
         """Wait until everything put so far is durable and let out."""
@@ -123,7 +133,8 @@ class Ledger:
     def _tick(self) -> None:
         self._timer = None
         if not self._stopped:
-            self.put(records.Clock())
+            with contextlib.suppress(BrokenHouse):  # logged, and the process starts anew
+                self.put(records.Clock())
 
     def start_clock(self) -> None:
         """Begin to keep deadlines (after recovery)."""
@@ -135,14 +146,18 @@ class Ledger:
         self._since_snapshot += 1
         if self._since_snapshot >= SNAPSHOT_EVERY and (self._snapshot_task is None or self._snapshot_task.done()):
             self._since_snapshot = 0
-            self._snapshot_task = asyncio.get_running_loop().create_task(self._snapshot(freeze(self._house)))
+            # State and position belong together: both are taken now, before another input changes one of them.
+            saved = self._snapshot(self._events.position, freeze(self._house), self._waiting[-1][0])
+            self._snapshot_task = asyncio.get_running_loop().create_task(saved, name="snapshot")
 
-    async def _snapshot(self, body: bytes) -> None:
-        durable = self._waiting[-1][0] if self._waiting else None
-        position = self._events.position
+    async def _snapshot(self, position: tuple[int, int], body: bytes, durable: asyncio.Future[None]) -> None:
         try:
-            if durable is not None:
-                await asyncio.shield(durable)
+            await asyncio.shield(durable)
             await self._events.save_snapshot(*position, body)
-        except OSError as error:
+        except StorageError as error:
             log.warning("snapshot not saved", error=str(error))
+
+    def _rejected(self, durable: asyncio.Future[None]) -> None:
+        if not durable.cancelled() and durable.exception() is not None:
+            log.error("a rejected input is not in the log", error=str(durable.exception()))
+        self._broken()
