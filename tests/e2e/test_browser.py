@@ -24,6 +24,8 @@ DIST = Path(__file__).parents[2] / "web" / "dist" / "index.html"
 pytestmark = [pytest.mark.interop, pytest.mark.realtime, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 CALLER_HZ = 440
+MARKS = 0.04
+"""Seconds by which the marks of a pause may miss the silence in the sound: a frame each way, and what Opus smears."""
 
 
 class Stage:
@@ -242,6 +244,11 @@ async def test_a_recording_with_a_gap_is_found_seen_and_heard(house: Switchroom,
     inside = slice(round((gap["start"] + 0.1) * rate), round((gap["end"] - 0.1) * rate))
     assert tones.power(left[inside]) < -60
     assert tones.power(right[inside]) < -60
+    for channel in (left, right):
+        begin, end = silence_around((gap["start"] + gap["end"]) / 2, channel, rate)
+        told("gap's edges in the sound, after its marks", begin=begin - gap["start"], end=end - gap["end"])
+        assert abs(begin - gap["start"]) < MARKS
+        assert abs(end - gap["end"]) < MARKS
     after = slice(round((gap["end"] + 0.2) * rate), round((gap["end"] + 1.2) * rate))
     for own, other, channel in ((CALLER_HZ, MICROPHONE_HZ, left), (MICROPHONE_HZ, CALLER_HZ, right)):
         assert tones.level(channel[after], rate, own) > -35
@@ -251,6 +258,16 @@ async def test_a_recording_with_a_gap_is_found_seen_and_heard(house: Switchroom,
     await expect(supervisor.page.get_by_role("heading", name="Contacts", exact=True)).to_be_visible()
     await expect(supervisor.page.get_by_role("cell", name="4930200").first).to_be_visible()
     await supervisor.shot("contacts")
+
+
+def silence_around(second: float, channel: Any, rate: int) -> tuple[float, float]:
+    """Where the silence that holds this second begins and ends, to a thousandth."""
+    size = rate // 1000
+    loud = [tones.power(channel[i : i + 5 * size]) > -45 for i in range(0, len(channel) - 5 * size, size)]
+    middle = round(second * 1000)
+    begin = max(i for i in range(middle) if loud[i])
+    end = min(i for i in range(middle, len(loud)) if loud[i])
+    return begin / 1000, end / 1000
 
 
 async def reloaded(page: Page, row: Any) -> bool:
@@ -336,6 +353,7 @@ async def test_without_a_microphone_nothing_is_offered(house: Switchroom, stage:
         told("log-in to the word about the microphone", seen=time.monotonic() - opened)
         await agent.softphone("none")
         await agent.available()
+        await expect(agent.page.get_by_text("Nothing is offered to you yet")).to_be_visible()
         await agent.shot("no-microphone")
         caller = await stage.caller(house, "4930500")
         await expect(agent.at("queue-sales")).to_contain_text("1", timeout=30_000)

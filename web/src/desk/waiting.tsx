@@ -1,9 +1,10 @@
 /** The desk between two contacts. */
 
 import { Button, Text, Title } from "@mantine/core";
-import { Coffee, Headphones, type LucideIcon, PhoneMissed } from "lucide-react";
+import { Coffee, HeadphoneOff, Headphones, type LucideIcon, PhoneMissed } from "lucide-react";
 import type { AgentState, DeskAgent } from "../api/desk";
 import { useDesk, useDeskView } from "./hooks";
+import { softphoneWords } from "./words";
 
 interface Words {
   icon: LucideIcon;
@@ -16,6 +17,13 @@ const READY: Words = {
   icon: Headphones,
   title: "Waiting for the next contact",
   text: "It rings here, also when another tab is in front.",
+  button: false,
+};
+
+const DEAF: Words = {
+  icon: HeadphoneOff,
+  title: "Nothing is offered to you yet",
+  text: "Contacts come as soon as your softphone is ready.",
   button: false,
 };
 
@@ -38,17 +46,21 @@ const WORDS: Partial<Record<AgentState, Words>> = {
 
 export function WaitingPanel({ agent }: { agent: DeskAgent }) {
   const desk = useDesk();
-  const { link, busy } = useDeskView();
+  const view = useDeskView();
+  const { link, busy } = view;
+  const { state: softphone } = softphoneWords(view);
   const {
     icon: Icon,
     title,
     text,
     button,
-  } = WORDS[agent.state] ?? {
-    ...READY,
-    title: "One moment …",
-    text: "The exchange is finishing the last step.",
-  };
+  } = agent.state === "available" && softphone === "none"
+    ? DEAF
+    : (WORDS[agent.state] ?? {
+        ...READY,
+        title: "One moment …",
+        text: "The exchange is finishing the last step.",
+      });
   return (
     <section className="panel desk-work" aria-label="Work">
       <div className="desk-centre">

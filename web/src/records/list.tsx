@@ -163,7 +163,7 @@ export function List<T>({ rows, caption, columns, empty, testId, children }: Lis
         p="md"
         role="status"
         mih={loading || items.length === 0 || more ? 64 : 0}
-        hidden={!loading && items.length > 0 && !more}
+        display={!loading && items.length > 0 && !more ? "none" : undefined}
       >
         {loading ? (
           <Loader size="sm" aria-label="Loading" />

@@ -90,7 +90,7 @@ function Row({ item, playing, onPlay }: { item: Recording; playing: boolean; onP
       <Table.Td className="figures">{bytes(item.size)}</Table.Td>
       <Table.Td>
         <Badge variant="dot" tt="none" color={state.color}>
-          {item.paused.length > 0 ? `${state.word}, pauses` : state.word}
+          {item.paused.length > 0 ? `${state.word}, with pauses` : state.word}
         </Badge>
       </Table.Td>
     </Table.Tr>
