@@ -71,14 +71,18 @@ class Worker:
     # --- what the shell calls -------------------------------------------------------------------------------------
 
     def do(self, effect: flow.FlowEffect) -> None:
-        """Queue an effect; a StopSpeaking overtakes the text that is still being made."""
-        if isinstance(effect, flow.StopSpeaking):
-            if self._speaking and effect.id in {"", self._speaking}:
-                self._silence.set()
-            else:
-                self._effects = deque(e for e in self._effects if getattr(e, "id", "") != effect.id)
+        """Queue an effect; a stop overtakes the text that is still being made, and what was queued before it."""
+        if isinstance(effect, flow.StopSpeaking | flow.StopRecording):
+            self._unsay(effect.id)
         self._effects.append(effect)
         self._wake.set()
+
+    def _unsay(self, id: str) -> None:
+        """Drop the spoken effect with this id (empty: all of them) if the card has not heard of it yet."""
+        if self._speaking and id in {"", self._speaking}:
+            self._silence.set()
+        spoken = flow.Speak | flow.CollectDigits | flow.RecordMessage
+        self._effects = deque(e for e in self._effects if not (isinstance(e, spoken) and id in {"", e.id}))
 
     def touch(self) -> None:
         """The talk changed: look at the bridge again."""
@@ -87,6 +91,7 @@ class Worker:
     def finish(self) -> None:
         """The contact is over: end the call if it still lives, then stop."""
         self._over = True
+        self._unsay("")
         self._wake.set()
 
     # --- the work -------------------------------------------------------------------------------------------------
@@ -125,6 +130,7 @@ class Worker:
                 if id:
                     await self.command(line.StopCollect(call, party, id))
             case flow.StopRecording(id):
+                await self.command(line.StopPlay(call, party, prompt_player(id)))
                 await self.command(line.StopRecord(call, message_recording(self.contact, id)))
             case flow.HangUp():
                 await self.command(line.EndCall(call))
@@ -135,8 +141,8 @@ class Worker:
 
     async def _attempt(self, effect: flow.AnswerCall | flow.Speak | flow.CollectDigits | flow.RecordMessage) -> None:
         """A command of the flow: its end comes as a card's event, or here when it fails."""
-        client = self._shop.cards.line(self.card)
         try:
+            client = self._shop.cards.line(self.card)
             match effect:
                 case flow.AnswerCall(id):
                     await client.command(line.Answer(self.call, self.customer), id=id)
