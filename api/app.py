@@ -24,6 +24,9 @@ HEADERS = {
     "permissions-policy": "microphone=(self), camera=()",
 }
 
+STRICT = "max-age=31536000"
+"""A year of HTTPS only (RFC 6797)."""
+
 
 def create_app(surface: Surface) -> FastAPI:
     """The ASGI application over `surface`."""
@@ -38,6 +41,7 @@ def create_app(surface: Surface) -> FastAPI:
     app.state.surface = surface
     app.state.guard = Guard(surface.store, surface.session_hours)
     errors.install(app)
+    headers = HEADERS | ({"strict-transport-security": STRICT} if surface.strict_transport else {})
 
     @app.middleware("http")
     async def border(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -46,7 +50,7 @@ def create_app(surface: Surface) -> FastAPI:
         if chunked or not length.isdigit() or int(length) > MAX_BODY:
             return errors.answer(413, "too-large", f"A request may have {MAX_BODY} bytes, with Content-Length.")
         response = await call_next(request)
-        for name, value in HEADERS.items():
+        for name, value in headers.items():
             response.headers.setdefault(name, value)
         return response
 

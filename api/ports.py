@@ -89,6 +89,11 @@ class Desks(Protocol):
         """Seat `user` at a desk; `send` gets a snapshot now and at each change."""
 
 
+class WebCallers(Protocol):
+    def open(self, address: str, send: Callable[[dict[str, Any]], None]) -> DeskSession:
+        """A page from which somebody may call; `send` gets what happens to the call."""
+
+
 class Operations(Protocol):
     def health(self) -> Health: ...
 
@@ -103,6 +108,9 @@ class Surface(msgspec.Struct, frozen=True):
     store: Store
     desks: Desks
     operations: Operations
+    web_callers: WebCallers
     pages: Path | None
     secure_cookies: bool
     session_hours: float = 12.0
+    strict_transport: bool = False
+    """Whether browsers are told to come by HTTPS only, from now on."""

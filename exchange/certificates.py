@@ -13,7 +13,9 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
+import ssl
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -21,6 +23,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from exchange.settings import Settings
 
 CERTIFICATE = "switchroom.crt"
 KEY = "switchroom.key"
@@ -33,6 +37,26 @@ EARLIER = datetime.timedelta(days=1)
 """Clocks differ: it is valid since yesterday."""
 
 
+class CertificateError(ValueError):
+    """A certificate or key that cannot be used; the text is a sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is to be known of a certificate."""
+
+    self_signed: bool
+    fingerprint: str
+    """SHA-256, as browsers show it."""
+    ends: datetime.datetime
+    names: frozenset[str]
+
+
+def own_paths(keys_dir: Path) -> tuple[Path, Path]:
+    """Where our own certificate and its key are."""
+    return keys_dir / CERTIFICATE, keys_dir / KEY
+
+
 def ensure_certificate(keys_dir: Path, names: Iterable[str], *, now: datetime.datetime | None = None) -> tuple[Path, Path]:
     """Paths of a self-signed certificate (PEM) for these host names and addresses, and of its key.
 
@@ -40,10 +64,42 @@ def ensure_certificate(keys_dir: Path, names: Iterable[str], *, now: datetime.da
     """
     moment = now or datetime.datetime.now(datetime.UTC)
     wanted = list(dict.fromkeys(names))
-    certificate, key = keys_dir / CERTIFICATE, keys_dir / KEY
+    certificate, key = own_paths(keys_dir)
     if not _fits(certificate, key, wanted, moment):
         _make(certificate, key, wanted, moment)
     return certificate, key
+
+
+def files(settings: Settings) -> tuple[Path, Path]:
+    """Certificate and key for HTTPS: those given, else our own."""
+    if settings.https_certificate is not None and settings.https_key is not None:
+        return settings.https_certificate, settings.https_key
+    return own_paths(settings.data / "keys")
+
+
+def check_certificate(certificate: Path, key: Path) -> Certificate:
+    """Read a pair of files as a server would; raises CertificateError."""
+    try:
+        chain = x509.load_pem_x509_certificates(certificate.read_bytes())
+        key.read_bytes()
+    except OSError as error:
+        raise CertificateError(f"{error.filename} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise CertificateError(f"{certificate} is not a certificate in PEM.") from error
+    try:
+        # An empty word for a key that has a passphrase: nobody is there to type it at the next restart.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: "")
+    except (ssl.SSLError, ValueError) as error:
+        raise CertificateError(
+            f"{key} is not the key of {certificate} (PEM, without a passphrase): {getattr(error, 'reason', None) or error}."
+        ) from error
+    first = chain[0]
+    return Certificate(
+        self_signed=first.issuer == first.subject,
+        fingerprint=first.fingerprint(hashes.SHA256()).hex(":").upper(),
+        ends=first.not_valid_after_utc,
+        names=frozenset(names_of(first)),
+    )
 
 
 def _general(name: str) -> x509.GeneralName:

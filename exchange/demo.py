@@ -41,6 +41,8 @@ class EntryPointConfig(msgspec.Struct, frozen=True):
     id: str
     number: str
     flow: str
+    web: bool = False
+    """Whether anybody with a browser may call it."""
 
 
 ADMIN = Account("admin", "Admin", "admin")
@@ -56,7 +58,7 @@ QUEUES = [
     QueueConfig("sales", "Sales", wrap_up_codes=[Code("sold", "Sold"), *WRAP_UP_CODES[1:]]),
     QueueConfig("support", "Support", wrap_up_codes=WRAP_UP_CODES),
 ]
-ENTRY_POINT = EntryPointConfig("5000", "5000", "demo")
+ENTRY_POINT = EntryPointConfig("5000", "5000", "demo", web=True)
 
 
 class SeedOrder(msgspec.Struct, frozen=True):

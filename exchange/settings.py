@@ -8,11 +8,14 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import psutil
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -25,7 +28,15 @@ LINE_CARD_PORTS = 32
 DESK_CARD_PORTS = 16
 """Least RTP ports of a desk card; every peer connection takes one for each local address."""
 
+ICE_URL = re.compile(
+    r"(stuns?:{0}|turns?:{0}(\?transport=(udp|tcp))?)".format(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
+)
+"""RFC 7064 and RFC 7065."""
+
 PREFIX = "SWITCHROOM_"
+
+HOST_NAME = re.compile(r"[A-Za-z0-9._:-]{1,253}")
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  compared, not bound
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -121,6 +132,21 @@ def _networks(value: object) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _public(value: object) -> object:
+    try:
+        return str(ipaddress.ip_address(str(value))) if value else ""
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not an IP address (media and SIP need one; a host name will not do)") from error
+
+
+def _ice_urls(value: object) -> object:
+    words = _words(value)
+    for word in words if isinstance(words, Iterable) else ():
+        if not ICE_URL.fullmatch(str(word)):
+            raise ValueError(f"{word!r} is not stun:HOST[:PORT] or turn:HOST[:PORT][?transport=udp|tcp] (or stuns:, turns:)")
+    return words
+
+
 def _json(value: object) -> object:
     return (json.loads(value) if value else ()) if isinstance(value, str) else value
 
@@ -134,6 +160,8 @@ Address = Annotated[HostPort, NoDecode, BeforeValidator(HostPort.parse), PlainSe
 Ports = Annotated[PortRange, NoDecode, BeforeValidator(PortRange.parse), PlainSerializer(str)]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+IceUrls = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_ice_urls)]
+Public = Annotated[str, BeforeValidator(_public)]
 
 
 class TrunkSetting(BaseModel):
@@ -161,7 +189,14 @@ class Settings(BaseSettings):
     data: Path = Field(Path(".data"), description="Directory that holds everything: database, recordings, keys, logs.")
     http: Address = Field(
         HostPort("127.0.0.1", 8080),
-        description="HOST:PORT of the pages and the API. Browsers need HTTPS unless it is loopback.",
+        description="HOST:PORT of the pages and the API: HTTPS, or HTTP while it is loopback and no certificate is given.",
+    )
+    https_certificate: Path | None = Field(
+        None, description="Certificate chain (PEM) for HTTPS; default: our own, made on first run and renewed by itself."
+    )
+    https_key: Path | None = Field(None, description="Private key (PEM, without a passphrase) of the certificate given.")
+    https_names: Words = Field(
+        (), description="More host names and addresses for our own certificate than those that we know of, comma-separated."
     )
     sip: Address = Field(
         HostPort("127.0.0.1", 5060), description="HOST:PORT where carriers and SIP phones reach the edge (UDP)."
@@ -170,7 +205,7 @@ class Settings(BaseSettings):
         PortRange(40000, 44999),
         description="FIRST-LAST UDP ports of audio; the lower half is the line cards', the upper the desk cards'.",
     )
-    public: str = Field("", description="Address that SIP, SDP and ICE say of us behind NAT; empty: the one we listen on.")
+    public: Public = Field("", description="IP address that SIP, SDP and ICE say of us behind NAT; empty: the one we have.")
     lines: int = Field(
         default_factory=lambda: LINES_PER_CORE * cores(),
         ge=1,
@@ -183,6 +218,10 @@ class Settings(BaseSettings):
         le=64,
         description="Processes that hold browsers' connections; default one for each core, at least 2.",
     )
+    web_cards: int = Field(
+        1, ge=0, le=16, description="Processes that hold the connections of callers from the web; 0: nobody calls from a page."
+    )
+    web_calls: int = Field(8, ge=1, le=1000, description="Callers from the web at the same time.")
     bridge_rate: Rate = Field(
         16000,
         description="Sampling rate of the bridges: 16000 keeps G.722 and browsers wideband, 8000 is for all-G.711 sites.",
@@ -203,11 +242,20 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr(""), description="PostgreSQL to use instead of the embedded one (postgresql://...)."
     )
-    ice_servers: Words = Field(
+    ice_servers: IceUrls = Field(
         (), description="STUN and TURN URLs for browsers and desk cards, comma-separated; none by default."
     )
-    ice_username: str = Field("", description="User name for the TURN servers.")
-    ice_credential: SecretStr = Field(SecretStr(""), description="Password for the TURN servers.")
+    turn_secret: SecretStr = Field(
+        SecretStr(""), description="Secret shared with the TURN servers, from which each user gets credentials for a while."
+    )
+    turn_hours: float = Field(
+        13.0,
+        ge=1,
+        le=168,
+        description="How long such credentials are good for; a session ends after 12 hours.",
+    )
+    ice_username: str = Field("", description="User name for TURN servers that share no secret with us.")
+    ice_credential: SecretStr = Field(SecretStr(""), description="Password for TURN servers that share no secret with us.")
     recordings: bool = Field(True, description="Whether calls with agents are recorded.")
     agent_lost_seconds: float = Field(
         20.0,
@@ -227,8 +275,21 @@ class Settings(BaseSettings):
         half = self.rtp.split(2)
         if len(half[0]) < LINE_CARD_PORTS * self.line_cards(1) // 4:
             raise ValueError(f"rtp: {self.rtp} is too small for {self.lines} lines")
-        if len(half[1]) < DESK_CARD_PORTS * self.desk_cards:
-            raise ValueError(f"rtp: {self.rtp} is too small for {self.desk_cards} desk cards")
+        if len(half[1]) < DESK_CARD_PORTS * (self.desk_cards + self.web_cards):
+            raise ValueError(f"rtp: {self.rtp} is too small for {self.desk_cards} desk cards and {self.web_cards} for the web")
+        return self
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Settings:
+        if (self.https_certificate is None) != (self.https_key is None):
+            raise ValueError("https_certificate and https_key go together: give both, or none for our own certificate")
+        if self.turn_secret.get_secret_value():
+            if self.ice_username or self.ice_credential.get_secret_value():
+                raise ValueError("turn_secret makes credentials for TURN, so ice_username and ice_credential must be empty")
+            if not any(url.startswith("turn") for url in self.ice_servers):
+                raise ValueError("turn_secret is of use only with a turn: URL in ice_servers")
+        elif any(url.startswith("turn") for url in self.ice_servers) and not self.ice_username:
+            raise ValueError("ice_servers has a turn: URL, which needs turn_secret, or ice_username and ice_credential")
         return self
 
     def line_cards(self, lines_each: int) -> int:
@@ -247,16 +308,29 @@ class Settings(BaseSettings):
 
     @property
     def scheme(self) -> str:
-        """How browsers reach the pages."""
-        return "http"
+        """How browsers reach the pages: they give no microphone to a page from elsewhere without HTTPS."""
+        return "http" if self.http.loopback and self.https_certificate is None else "https"
 
     @property
     def web(self) -> str:
         """Base URL of the pages and the API, as a person on this machine opens it."""
         host = self.http.host
-        if host in ("0.0.0.0", "::"):  # noqa: S104  what a browser can open, not what we bind
+        if host in WILDCARDS:  # what a browser can open, not what we bind
             host = self.public or "127.0.0.1"
         return f"{self.scheme}://{HostPort(host, self.http.port)}"
+
+    def certificate_names(self) -> list[str]:
+        """What our own certificate has to be for: every name and address of ours that we know of."""
+        found = [*self.https_names, self.public, socket.gethostname()]
+        for listening in (self.http.host, self.sip.host):
+            if listening not in WILDCARDS:
+                found.append(listening)
+            else:
+                # IPv6 addresses change by themselves, and each change would be a new certificate that nobody trusts yet.
+                each = (address for addresses in psutil.net_if_addrs().values() for address in addresses)
+                found += sorted(address.address for address in each if address.family == socket.AF_INET)
+        found += ["localhost", "127.0.0.1", "::1"]
+        return list(dict.fromkeys(name for name in found if HOST_NAME.fullmatch(name)))
 
     def environment(self, *, without: Iterable[str] = ()) -> dict[str, str]:
         """The same settings as environment variables, for a child process (never on a command line: there are secrets)."""
@@ -293,7 +367,8 @@ def load(**flags: Any) -> Settings:
         settings = Settings(**given)
     except ValidationError as error:
         raise SettingsError(" ".join(_sentence(dict(problem), given) for problem in error.errors())) from None
-    return settings.model_copy(update={"data": settings.data.expanduser().absolute()})
+    paths = {name: getattr(settings, name) for name in ("data", "https_certificate", "https_key")}
+    return settings.model_copy(update={n: path and path.expanduser().absolute() for n, path in paths.items()})
 
 
 def _sentence(problem: dict[str, Any], given: dict[str, Any]) -> str:

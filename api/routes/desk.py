@@ -66,14 +66,36 @@ async def desk(socket: WebSocket) -> None:
         return
     await socket.accept()
     outbox = Outbox()
-    session = await surface.desks.open(user, outbox.put)
+    try:
+        session = await surface.desks.open(user, outbox.put)
+    except ApiError as error:
+        await socket.close(4403, error.message)
+        return
+    await converse(socket, session, outbox)
+
+
+@router.websocket("/web-call")
+async def web_call(socket: WebSocket) -> None:
+    """A caller in a browser: nobody logs in, so that the origin is checked and calls are few."""
+    surface: Surface = socket.app.state.surface
+    if not same_origin(socket):
+        await socket.close(4403, "foreign origin")
+        return
+    await socket.accept()
+    outbox = Outbox()
+    address = socket.client.host if socket.client else ""
+    await converse(socket, surface.web_callers.open(address, outbox.put), outbox)
+
+
+async def converse(socket: WebSocket, session: DeskSession, outbox: Outbox) -> None:
+    """Take messages and send what there is, until one side leaves."""
     try:
         async with asyncio.TaskGroup() as group:
             sender = group.create_task(_send(socket, outbox))
             await _receive(socket, session, outbox, group)
             sender.cancel()
     except* (WebSocketDisconnect, RuntimeError) as gone:
-        log.debug("desk closed", agent=user.id, errors=[str(e) for e in gone.exceptions])
+        log.debug("page closed", errors=[str(e) for e in gone.exceptions])
     finally:
         session.close()
 
@@ -102,7 +124,7 @@ async def _receive(socket: WebSocket, session: DeskSession, outbox: Outbox, grou
         except (msgspec.DecodeError, RecursionError) as error:
             outbox.put(reply(None, error=ApiError(400, "invalid", f"That is not a message of this protocol: {error}.")))
             continue
-        if ask.type == "softphone":
+        if ask.type in {"softphone", "start"}:
             # The handshake takes its time; the agent's other commands must not wait behind it.
             group.create_task(_handle(session, ask, fields, outbox))
         else:

@@ -44,7 +44,8 @@ async def log_out(request: Request) -> Response:
     guard: Guard = request.app.state.guard
     await guard.log_out(request)
     response = Response(status_code=204)
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+    surface: Surface = request.app.state.surface
+    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=surface.secure_cookies)
     return response
 
 

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import uvloop
 
 from api.app import create_app
 from api.ports import Surface
-from exchange import logs, settings
+from exchange import certificates, logs, settings
 from exchange.brain import configuration, records, recovery, tables
 from exchange.brain.bridge import Bridge
 from exchange.brain.cards import Cards
@@ -27,17 +26,21 @@ from exchange.brain.clock import EngineClock
 from exchange.brain.desks import Desks
 from exchange.brain.filing import Filing
 from exchange.brain.house import House
+from exchange.brain.ice import IceServers
 from exchange.brain.ledger import Ledger
 from exchange.brain.lines import Shop
 from exchange.brain.messages import ExchangeCommand, Shutdown, Standing, Status
 from exchange.brain.operations import Operations
 from exchange.brain.shell import Exchange
 from exchange.brain.store import Store
+from exchange.brain.web import Tls, Web
+from exchange.brain.webcalls import WebCalls
 from exchange.demo import seed_as_ordered
 from exchange.supervisor.table import Site
+from ivr.document import Flow
 from ivr.runner import Runner
 from media import music
-from media.control import desk, edge, line
+from media.control import edge, line
 from media.control.envelope import ControlError
 from media.control.server import ControlServer
 from media.vault.keys import load_master_key
@@ -55,14 +58,6 @@ EDGE_POLL_SECONDS = 1.0
 CLOSE_SECONDS = 3.0
 
 
-class Web(uvicorn.Server):
-    """The HTTP server; signals are the exchange's."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 class Brain:
     """Builds the exchange, runs it, takes it apart."""
 
@@ -72,6 +67,8 @@ class Brain:
         self.stop = asyncio.Event()
         self.code = 0
         self.apology = ""
+        self.ice = IceServers(chosen)
+        self.web_calls: WebCalls
 
     async def run(self) -> int:
         """Until told to stop; the exit code."""
@@ -93,7 +90,7 @@ class Brain:
             exchange.put(records.Booted(gap))
             if house.configured is None or _differs(house.configured, found.engine):
                 exchange.put(records.Routing(found.engine))
-            await self._live(stack, exchange, queries)
+            await self._live(stack, exchange, queries, found.flows)
         return self.code
 
     async def _assemble(
@@ -104,7 +101,6 @@ class Brain:
         for path, make in ((music_file, music.make_music), (beep, music.make_beep)):
             if not path.exists():
                 await asyncio.to_thread(make, path)
-        ice = self._ice()
 
         def greeting() -> tuple[line.Configure, edge.Configure]:
             return (
@@ -116,7 +112,8 @@ class Brain:
         lines_each = int(os.environ.get("SWITCHROOM_LINES_EACH", "4"))
         line_cards = [f"linecard{n}" for n in range(self.settings.line_cards(lines_each))]
         desk_cards = [f"deskcard{n}" for n in range(self.settings.desk_cards)]
-        exchange.cards = Cards(self.site.run, line_cards, desk_cards, exchange, house.cursors, greeting)
+        web_cards = [f"webcard{n}" for n in range(self.settings.web_cards)]
+        exchange.cards = Cards(self.site.run, line_cards, desk_cards, web_cards, exchange, house.cursors, greeting)
         exchange.filing = Filing(events, queries, exchange.cards)
         exchange.shop = Shop(exchange.cards, exchange.report, beep)
         exchange.ledger = Ledger(
@@ -135,28 +132,38 @@ class Brain:
             clock.now,
             exchange.touch,
             exchange.send_digits,
-            ice=ice,
+            ice=self.ice,
             lost_seconds=self.settings.agent_lost_seconds,
         )
         exchange.bridge = Bridge(
             exchange.cards, exchange.desks, house.talks.get, exchange.bridge_failed, exchange.filing.opened
         )
         exchange.shop.bridge = exchange.bridge
+        exchange.web = self.web_calls = WebCalls(exchange, most=self.settings.web_calls, ice=self.ice.of)
 
-    async def _live(self, stack: contextlib.AsyncExitStack, exchange: Exchange, queries: Queries) -> None:
+    async def _live(self, stack: contextlib.AsyncExitStack, exchange: Exchange, queries: Queries, flows: list[Flow]) -> None:
         tasks = [
             exchange.group.create_task(exchange.ledger.run(), name="ledger"),
             exchange.group.create_task(exchange.filing.run(), name="filing"),
         ]
+        await exchange.filing.recall()
         exchange.ledger.start_clock()
         exchange.desks.expect_return()
+        self.web_calls.expect_nobody()
         await stack.enter_async_context(exchange.cards)
         tasks.append(exchange.group.create_task(self._poll_edge(exchange), name="edge poll"))
         tasks.append(exchange.group.create_task(self._make_apology(exchange), name="apology"))
+        tasks.append(exchange.group.create_task(self._speak_ahead(exchange, flows), name="prompts"))
         vault = Vault(self.site.vault, load_master_key(self.site.master_key))
         store = Store(queries, lambda: vault, exchange.house.queue_names)
-        surface = Surface(store, exchange.desks, Operations(exchange, self._ice()), PAGES, not self.settings.http.loopback)
-        server = self._http(surface)
+        tls, strict = self._tls()
+        secure = not self.settings.http.loopback or tls is not None
+        surface = Surface(
+            store, exchange.desks, Operations(exchange, self.ice), self.web_calls, PAGES, secure, strict_transport=strict
+        )
+        server = self._http(surface, tls)
+        if tls is not None:
+            tasks.append(exchange.group.create_task(tls.watch(), name="certificate"))
         serving = exchange.group.create_task(server.serve(), name="http")
 
         async def handle(command: Any) -> Any:
@@ -179,7 +186,14 @@ class Brain:
         for task in [*tasks, serving, *(w.task for w in exchange.workers.values() if w.task is not None)]:
             task.cancel()
 
-    def _http(self, surface: Surface) -> uvicorn.Server:
+    def _tls(self) -> tuple[Tls | None, bool]:
+        """What HTTPS shows, and whether browsers may be told to insist on it: not where they cannot check who we are."""
+        if self.settings.scheme != "https":
+            return None, False
+        files = certificates.files(self.settings)
+        return Tls(*files), not certificates.check_certificate(*files).self_signed
+
+    def _http(self, surface: Surface, tls: Tls | None) -> uvicorn.Server:
         config = uvicorn.Config(
             create_app(surface),
             host=self.settings.http.host,
@@ -192,7 +206,7 @@ class Brain:
             ws_ping_timeout=10,
             timeout_graceful_shutdown=1,
         )
-        return Web(config)
+        return Web(config, tls)
 
     async def _poll_edge(self, exchange: Exchange) -> None:
         while True:
@@ -209,16 +223,19 @@ class Brain:
                 await asyncio.sleep(1)
         await exchange.cards.configure_lines()
 
+    async def _speak_ahead(self, exchange: Exchange, flows: list[Flow]) -> None:
+        """Have the flows' fixed prompts spoken before the first caller needs them; those with variables come when asked for."""
+        texts = [text for f in flows for activity in f.activities.values() for _, text in activity.prompts()]
+        for text in dict.fromkeys(t for t in texts if "{" not in t):
+            try:
+                await exchange.cards.speak(text, self.settings.bridge_rate)
+            except ControlError as error:
+                log.warning("prompt not spoken ahead", code=error.code)
+
     def _broken(self) -> None:
         log.critical("an input broke the house, starting anew without it")
         self.code = 70
         self.stop.set()
-
-    def _ice(self) -> list[desk.IceServer]:
-        chosen = self.settings
-        if not chosen.ice_servers:
-            return []
-        return [desk.IceServer(list(chosen.ice_servers), chosen.ice_username, chosen.ice_credential.get_secret_value())]
 
     def _trunks(self) -> list[edge.Trunk]:
         return [

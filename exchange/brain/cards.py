@@ -54,6 +54,7 @@ class Cards:
         run: Path,
         line_cards: Iterable[str],
         desk_cards: Iterable[str],
+        web_cards: Iterable[str],
         listener: Listener,
         cursors: dict[str, tuple[str, int]],
         greeting: Callable[[], tuple[line.Configure, edge.Configure]],
@@ -66,7 +67,8 @@ class Cards:
         self._stack = AsyncExitStack()
         self._dying: dict[str, asyncio.TimerHandle] = {}
         self._lines = {name: self._line(name, *cursors.get(name, ("", 0))) for name in line_cards}
-        self._desks_ready = {name: asyncio.Event() for name in desk_cards}
+        self._web_cards = list(web_cards)
+        self._desks_ready = {name: asyncio.Event() for name in (*desk_cards, *self._web_cards)}
         self._desks = {name: self._desk(name) for name in self._desks_ready}
         self.edge = ControlClient(run / "edge.ctl", events=edge.EdgeEvent, on_connected=self._edge_connected)
         self.speech = ControlClient(run / "speech.ctl")
@@ -109,7 +111,12 @@ class Cards:
 
     @property
     def desk_cards_up(self) -> list[str]:
-        return [name for name, client in self._desks.items() if client.welcome is not None]
+        """Those for agents; web callers have their own, so that a flood of them harms nobody's desk."""
+        return [n for n, client in self._desks.items() if client.welcome is not None and n not in self._web_cards]
+
+    @property
+    def web_cards_up(self) -> list[str]:
+        return [n for n in self._web_cards if self._desks[n].welcome is not None]
 
     @property
     def line_card_names(self) -> list[str]:

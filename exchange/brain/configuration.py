@@ -32,7 +32,7 @@ async def load(queries: Queries) -> Configuration:
     entry_points = {}
     for body in await _newest(queries, demo.KIND_ENTRY_POINT):
         config = msgspec.json.decode(body, type=demo.EntryPointConfig)
-        entry_points[config.number] = EntryPoint(config.id, config.flow)
+        entry_points[config.number] = EntryPoint(config.id, config.flow, config.web)
     flows: list[Flow] = []
     for id, version, body in await queries.documents(demo.KIND_FLOW):
         try:

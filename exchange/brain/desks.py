@@ -17,6 +17,7 @@ from api.models import User
 from exchange.brain import records
 from exchange.brain.cards import Cards
 from exchange.brain.house import House
+from exchange.brain.ice import IceServers
 from exchange.brain.ids import uuid7
 from exchange.brain.records import Input
 from media.control import desk
@@ -74,7 +75,7 @@ class Desks:
         touch: Callable[[str], None],
         digits: Callable[[str, str], Any],
         *,
-        ice: list[desk.IceServer],
+        ice: IceServers,
         lost_seconds: float,
     ) -> None:
         self._house = house
@@ -168,7 +169,7 @@ class Desks:
             raise ApiError(503, "no-desk-card", "No desk card is running; the softphone will connect when one is.")
         connection = uuid7()
         old = (seat.card, seat.connection)
-        command = desk.Connect(connection, seat.agent, sdp, self._ice)
+        command = desk.Connect(connection, seat.agent, sdp, self._ice.of(cards[0]))
         seat.card, seat.connection, seat.state, seat.owner = cards[0], connection, "connecting", session
         try:
             answer = await self._cards.desk(cards[0]).command(command, desk.Connected, timeout=15.0)
@@ -201,6 +202,8 @@ class Desks:
         """A desk card is (again) there: its living connections are our agents' softphones."""
         held = {c.connection for c in inventory.connections}
         for record in inventory.connections:
+            if record.owner.startswith("web:"):
+                continue
             seat = self._seat(record.owner)
             if not seat.connection and record.state in {"connected", "lost"}:
                 seat.card, seat.connection, seat.state = card, record.connection, record.state

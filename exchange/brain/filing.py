@@ -16,7 +16,7 @@ from media.control.work import Salvaged, SalvageRecordings, Stored, StoreRecordi
 from storage import rows
 from storage.errors import DatabaseAway, Superseded
 from storage.log import EventLog, RowWrite
-from storage.queries import Queries
+from storage.queries import Queries, Row
 from storage.rows import RowWrite as Write
 
 log = structlog.get_logger()
@@ -58,6 +58,11 @@ class Filing:
         while len(self._contacts) > 10_000:
             del self._contacts[next(iter(self._contacts))]
 
+    async def recall(self) -> None:
+        """After a restart: whose the recordings are that the cards still make, or ended while we were away."""
+        for row in await self._queries.unfiled():
+            self.opened(str(row["id"]), str(row["contact"]))
+
     def write(self, row: RowWrite) -> None:
         """A row that belongs to no event."""
         self.events.write([row]).add_done_callback(_told)
@@ -68,9 +73,11 @@ class Filing:
         if state == "failed":
             self._failed += 1
         if state == "dropped":
-            for path in (ended.left, ended.right):
-                if path:
+            for path in filter(None, (ended.left, ended.right)):
+                try:
                     Path(path).unlink(missing_ok=True)
+                except OSError as error:
+                    log.warning("a dropped recording stays on disk", recording=ended.recording, error=str(error))
         paused = [(m.start, m.end) for m in ended.paused]
         return [
             rows.recording_closed(
@@ -105,6 +112,9 @@ class Filing:
             try:
                 await self._cards.vault.connected()
                 await self._file_all()
+            except Superseded:
+                log.warning("filing ends: another exchange writes now")
+                return
             except (DatabaseAway, ControlError) as error:
                 log.info("filing waits", error=str(error))
                 asyncio.get_running_loop().call_later(RETRY_SECONDS, self._wake.set)
@@ -115,6 +125,13 @@ class Filing:
         left = self._salvage
         self._salvage = False
         self._waiting = len(found)
+        try:
+            await self._file_each(found, left)
+        except (DatabaseAway, ControlError):
+            self._salvage = self._salvage or left
+            raise
+
+    async def _file_each(self, found: list[Row], left: bool) -> None:
         for row in found:
             recording = str(row["id"])
             if row["state"] == "pending" and (not left or row["contact_final"] is None):

@@ -52,6 +52,7 @@ class Talk(msgspec.Struct):
     recording: str = ""
     paused: bool = False
     recording_failed: bool = False
+    web: bool = False
 
 
 class Outcome(msgspec.Struct):
@@ -171,6 +172,7 @@ class House:
             arrived.entry_point,
             self.runner.begin(contact, arrived.flow),
             self._now,
+            web=arrived.web,
         )
         self._calls[arrived.card, arrived.call] = contact
         self._route(routing.ContactArrived(self._now, contact, "voice", arrived.entry_point))

@@ -53,6 +53,7 @@ class Worker:
         self.card = talk.card
         self.call = talk.call
         self.customer = talk.party
+        self._web = talk.web
         self.party = ""
         self.desk: tuple[str, str] | None = None
         self.links: frozenset[line.Link] | None = None
@@ -144,6 +145,9 @@ class Worker:
         try:
             client = self._shop.cards.line(self.card)
             match effect:
+                case flow.AnswerCall(id) if self._web:
+                    # A web caller's connection was there before the call was.
+                    self._shop.report(self.contact, CommandDone(id, Done()))
                 case flow.AnswerCall(id):
                     await client.command(line.Answer(self.call, self.customer), id=id)
                     self._shop.report(self.contact, CommandDone(id, Done()))

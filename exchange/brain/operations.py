@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api.models import Health, IceServer, User
+from exchange.brain.ice import IceServers
 from exchange.brain.shell import Exchange
-from media.control import desk
 
 
 class Figures(Collector):
@@ -77,7 +77,7 @@ class Figures(Collector):
 class Operations:
     """Health, metrics, ICE servers."""
 
-    def __init__(self, exchange: Exchange, ice: list[desk.IceServer]) -> None:
+    def __init__(self, exchange: Exchange, ice: IceServers) -> None:
         self._exchange = exchange
         self._ice = ice
         self._registry = CollectorRegistry()
@@ -121,4 +121,4 @@ class Operations:
         return generate_latest(self._registry)
 
     def ice_servers(self, user: User) -> list[IceServer]:
-        return [IceServer(urls=s.urls, username=s.username, credential=s.credential) for s in self._ice]
+        return [IceServer(urls=s.urls, username=s.username, credential=s.credential) for s in self._ice.of(user.id)]

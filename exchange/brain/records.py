@@ -45,6 +45,7 @@ class Arrived(msgspec.Struct, frozen=True, tag="arrived"):
     party: str
     entry_point: str
     flow: str
+    web: bool = False
 
 
 class FlowAnswer(msgspec.Struct, frozen=True, tag="flow_answer"):

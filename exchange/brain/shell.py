@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -33,11 +33,31 @@ log = structlog.get_logger()
 RECORD_ENDS = {"enough": "terminator", "timeout": "limit", "no-input": "limit", "stopped": "stopped", "ended": "ended"}
 
 
+class Message(msgspec.Struct):
+    """A voicemail from its prompt to the end of its recording."""
+
+    contact: str
+    effect: flow.RecordMessage
+    why: str = ""
+    begun: bool = False
+
+
 class EntryPoint(msgspec.Struct, frozen=True):
     """The number where contacts land, and the flow it names."""
 
     id: str
     flow: str
+    web: bool = False
+
+
+class WebCallers(Protocol):
+    """What the exchange tells those who look after web callers."""
+
+    def connection_changed(self, change: desk.ConnectionChanged) -> None: ...
+
+    def over(self, contact: str) -> None: ...
+
+    def desk_dead(self, card: str) -> None: ...
 
 
 class Exchange(Listener):
@@ -52,11 +72,12 @@ class Exchange(Listener):
         self.desks: Desks
         self.bridge: Bridge
         self.filing: Filing
+        self.web: WebCallers
         self.shop: Shop
         self.group: asyncio.TaskGroup
         self.workers: dict[str, Worker] = {}
         self.refused_calls = 0
-        self._messages: dict[str, tuple[str, flow.RecordMessage, str]] = {}
+        self._messages: dict[str, Message] = {}
         self._patches: dict[str, dict[str, tuple[str, str]]] = {}
 
     # --- inputs ---------------------------------------------------------------------------------------------------
@@ -92,7 +113,7 @@ class Exchange(Listener):
             worker = self._worker(contact)
             if worker is not None:
                 if isinstance(effect, flow.RecordMessage):
-                    self._messages[effect.id] = (contact, effect, "")
+                    self._messages.setdefault(effect.id, Message(contact, effect))
                 worker.do(effect)
         for contact in outcome.talks:
             self.touch(contact)
@@ -101,13 +122,21 @@ class Exchange(Listener):
         if any(isinstance(e, decided.ContactChanged) for e in outcome.decided):
             self.desks.push_counts()
         for contact in outcome.over:
+            self._drop_messages(contact, record)
             worker = self.workers.pop(contact, None)
             if worker is not None:
                 worker.finish()
             self.details.pop(contact, None)
             self.desks.over(contact)
+            self.web.over(contact)
         if record.source is not None and record.source.card in self.cards.line_card_names:
             self.cards.line(record.source.card).ack(record.source.seq)
+
+    def _drop_messages(self, contact: str, record: Record) -> None:
+        """The contact is over: no recording will end that has not begun, or whose card is dead."""
+        dead = isinstance(record.input, records.CardDied)
+        for id in [id for id, m in self._messages.items() if m.contact == contact and (dead or not m.begun)]:
+            del self._messages[id]
 
     def touch(self, contact: str) -> None:
         """Something about this talk changed: its worker looks again."""
@@ -125,8 +154,18 @@ class Exchange(Listener):
         talk = self.house.talks.get(contact)
         if worker is None and talk is not None:
             worker = self.workers[contact] = Worker(contact, self.shop, talk)
-            worker.task = self.group.create_task(worker.run(), name=f"worker {contact}")
+            worker.task = self.group.create_task(self._work(worker), name=f"worker {contact}")
         return worker
+
+    async def _work(self, worker: Worker) -> None:
+        """A worker that fails costs its own call, not the exchange."""
+        try:
+            await worker.run()
+        except Exception:
+            log.exception("worker failed", contact=worker.contact, card=worker.card, call=worker.call)
+            if self.workers.get(worker.contact) is worker:
+                del self.workers[worker.contact]
+            self._order(worker.card, line.EndCall(worker.call))
 
     # --- line cards -----------------------------------------------------------------------------------------------
 
@@ -138,6 +177,8 @@ class Exchange(Listener):
         if isinstance(body, line.Overload):
             log.warning("line card overload", card=card, on=body.on, ticks=body.ticks)
             return
+        if isinstance(body, line.LinesHeld):
+            return  # the edge's to know: it hands out lines
         if isinstance(body, line.RecordingEnded):
             self._recording_ended(card, body, source)
             return
@@ -193,21 +234,29 @@ class Exchange(Listener):
     def _played(self, contact: str, player: str, why: str, source: Source) -> None:
         if player.endswith("/prompt"):
             id = player.removesuffix("/prompt")
-            known = self._messages.get(id)
+            message = self._messages.get(id)
             worker = self.workers.get(contact)
-            if known is not None and worker is not None and why == "finished" and prompt_player(id) == player:
-                self.group.create_task(worker.prompted(known[1]))
+            if message is not None and worker is not None and why in {"finished", "failed"} and prompt_player(id) == player:
+                message.begun = True
+                self.group.create_task(self._record_message(worker, message))
             return
         if self._outstanding(contact, player) is not None:
             played = msgspec.convert({"type": "played", "why": why}, Played)
             self.put(records.FlowAnswer(contact, CommandDone(player, played)), source)
 
+    async def _record_message(self, worker: Worker, message: Message) -> None:
+        """The row first: should the card or we die now, the recording is still found and filed."""
+        recording = message_recording(message.contact, message.effect.id)
+        self.filing.opened(recording, message.contact)
+        self.filing.write(tables.message_opened(recording, message.contact, message.effect.queue, time.time()))
+        await worker.prompted(message.effect)
+
     def _collected(self, contact: str, body: line.Collected, source: Source) -> None:
         if body.collect.endswith("/end"):
             id = body.collect.removesuffix("/end")
-            known = self._messages.get(id)
-            if known is not None and message_collect(id) == body.collect:
-                self._messages[id] = (contact, known[1], RECORD_ENDS[body.why])
+            message = self._messages.get(id)
+            if message is not None and message_collect(id) == body.collect:
+                message.why = RECORD_ENDS[body.why]
                 talk = self.house.talks[contact]
                 self._order(talk.card, line.StopRecord(talk.call, message_recording(contact, id)))
             return
@@ -225,17 +274,16 @@ class Exchange(Listener):
         return next((c for c in talk.flow.outstanding if c.id == id), None) if talk is not None else None
 
     def _recording_ended(self, card: str, body: line.RecordingEnded, source: Source) -> None:
-        message = next(
-            ((id, m) for id, m in self._messages.items() if message_recording(m[0], id) == body.recording),
-            None,
-        )
-        contact = self.house.contact_of(card, body.call) or (message[1][0] if message else None)
-        contact = contact or self.filing.contact_of(body.recording)
+        message = next((m for id, m in self._messages.items() if message_recording(m.contact, id) == body.recording), None)
+        contact = self.house.contact_of(card, body.call) or self.filing.contact_of(body.recording)
         if contact is None:
             log.warning("recording of an unknown contact", card=card, recording=body.recording)
             return
         seconds = max(0.0, body.seconds - body.quiet)
-        kept = message is None or seconds >= message[1][1].min_seconds
+        kept = message is None or seconds >= message.effect.min_seconds
+        if message is not None:
+            # Before the recording's own record, whose source says that this event is dealt with.
+            self._message_ended(card, message, body, seconds)
         rows = self.filing.closed(contact, body, "voicemail" if message else "call", kept=kept)
         if body.failed:
             log.error("recording failed", contact=contact, recording=body.recording, reason=body.failed)
@@ -243,15 +291,16 @@ class Exchange(Listener):
         done = self.put(closed, source, rows)
         if kept and done is not None:
             done.add_done_callback(lambda _: self.filing.start())
-        if message is not None:
-            id, (_, _, why) = message
-            del self._messages[id]
-            talk = self.house.talks.get(contact)
-            if body.quiet and talk is not None:
-                self._order(card, line.StopCollect(body.call, talk.party, message_collect(id)))
-            why = "silence" if body.quiet else why or "ended"
-            ended = msgspec.convert({"type": "recorded", "seconds": seconds, "why": why}, Recorded)
-            self.put(records.FlowAnswer(contact, CommandDone(id, ended)))
+
+    def _message_ended(self, card: str, message: Message, body: line.RecordingEnded, seconds: float) -> None:
+        id = message.effect.id
+        del self._messages[id]
+        talk = self.house.talks.get(message.contact)
+        if body.quiet and talk is not None:
+            self._order(card, line.StopCollect(body.call, talk.party, message_collect(id)))
+        why = "silence" if body.quiet else message.why or "ended"
+        ended = msgspec.convert({"type": "recorded", "seconds": seconds, "why": why}, Recorded)
+        self.put(records.FlowAnswer(message.contact, CommandDone(id, ended)))
 
     def _order(self, card: str, body: line.LineCommand) -> None:
         """A command that nobody waits for."""
@@ -319,7 +368,10 @@ class Exchange(Listener):
     def desk_event(self, card: str, body: desk.DeskEvent) -> None:
         match body:
             case desk.ConnectionChanged():
-                self.desks.connection_changed(card, body)
+                if body.owner.startswith("web:"):
+                    self.web.connection_changed(body)
+                else:
+                    self.desks.connection_changed(card, body)
             case desk.LegQuality():
                 contact = self.bridge.contacts.get(body.patch)
                 if contact is not None:
@@ -334,6 +386,7 @@ class Exchange(Listener):
     def desk_dead(self, card: str) -> None:
         self._patches.pop(card, None)
         self.desks.desk_dead(card)
+        self.web.desk_dead(card)
         for worker in self.workers.values():
             if worker.desk is not None and worker.desk[0] == card:
                 worker.touch()

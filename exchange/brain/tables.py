@@ -66,6 +66,11 @@ def desk_leg(contact: str, leg: desk.LegQuality, at: float) -> RowWrite:
     )
 
 
+def message_opened(recording: str, contact: str, queue: str, at: float) -> RowWrite:
+    """A voicemail that is being recorded."""
+    return rows.recording_opened(recording, contact, "voicemail", queue or None, None, at)
+
+
 PLAYOUT_MS = 60.0
 """What packetising, the jitter buffer and the bridge add one way, for the E-model."""
 

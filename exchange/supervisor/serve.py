@@ -15,7 +15,7 @@ import structlog
 from exchange import logs, rundir
 from exchange.demo import ORDER_VARIABLE
 from exchange.settings import HostPort, Settings, variable
-from exchange.supervisor import accounts, postgres, records
+from exchange.supervisor import accounts, https, postgres, records
 from exchange.supervisor.errors import StartFailed, SupervisorError
 from exchange.supervisor.lock import DataLock
 from exchange.supervisor.screen import Screen
@@ -39,6 +39,7 @@ def run(settings: Settings) -> None:
         site = Site(settings.data, run_directory)
         site.logs.mkdir(parents=True, exist_ok=True)
         check_addresses(settings, site.run)
+        https.prepare(settings, site)
         logs.rotate(site.logs / "supervisor.log")
         with (site.logs / "supervisor.log").open("a", buffering=1) as out:
             logs.configure(settings.log_level, personal=settings.log_personal, stream=out)
@@ -63,6 +64,7 @@ async def _serve(settings: Settings, site: Site, screen: Screen) -> None:
         for row in farewell(settings, site, new, demo=order.demo):
             screen.say(row)
 
+    renewal = asyncio.create_task(https.keep(settings, site), name="certificate")
     try:
         lines_each = await asyncio.to_thread(lines_of_a_card)
         environment = {
@@ -87,6 +89,7 @@ async def _serve(settings: Settings, site: Site, screen: Screen) -> None:
         )
         await supervisor.run()
     finally:
+        renewal.cancel()
         accounts.collect(order_file)
 
 
@@ -148,6 +151,7 @@ def farewell(settings: Settings, site: Site, new: dict[str, str], *, demo: bool)
         rows.append(f"  Dial        {number}        press 1 for sales, 2 for support")
     rows.append(f"  Open        {settings.web}/desk        agents' desk")
     rows.append(f"              {settings.web}/recordings  supervisors' and admins' recordings")
+    rows += https.rows(settings)
     names = "agent1 and agent2 (agents), supervisor, admin" if demo else "admin"
     rows.append(f"  Log in as   {names}")
     given = settings.demo_password.get_secret_value()

@@ -98,10 +98,11 @@ def _line_cards(settings: Settings, site: Site, lines_each: int, proxy: str) -> 
 
 
 def _desk_cards(settings: Settings, site: Site) -> list[Spec]:
-    ranges = settings.rtp.split(2)[1].split(settings.desk_cards)
+    labels = [(f"deskcard{n}", f"Desk card {n}") for n in range(settings.desk_cards)]
+    labels += [(f"webcard{n}", f"Web callers' card {n}") for n in range(settings.web_cards)]
+    ranges = settings.rtp.split(2)[1].split(len(labels))
     found = []
-    for number, ports in enumerate(ranges):
-        name = f"deskcard{number}"
+    for (name, label), ports in zip(labels, ranges, strict=True):
         argv: list[object] = ["--run", site.run, "--name", name, "--rtp", ports, "--rate", settings.bridge_rate]
         if settings.public:
             argv += ["--public", settings.public]
@@ -109,7 +110,7 @@ def _desk_cards(settings: Settings, site: Site) -> list[Spec]:
             Spec(
                 name,
                 "deskcard",
-                f"Desk card {number}",
+                label,
                 python("media.deskcard", *argv),
                 greets(site.run, name),
                 when_changed="drain",

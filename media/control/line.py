@@ -12,6 +12,8 @@ import msgspec
 PartyKind = Literal["sip", "patch"]
 PartyState = Literal["arrived", "dialling", "ringing", "early", "connected", "ended"]
 Result = Literal["answered", "unanswered", "cancelled", "refused", "failed"]
+Srtp = Literal["off", "optional", "required"]
+"""SDES keys (RFC 4568): never; where the other side wants them; or no call without."""
 
 
 class Termination(msgspec.Struct, frozen=True):
@@ -201,7 +203,10 @@ class OpenPatch(msgspec.Struct, frozen=True, tag="open_patch"):
 
 
 class PlaceLeg(msgspec.Struct, frozen=True, tag="place_leg"):
-    """Dial a SIP party into the call (a new call, if the id is new) over the line leased from the edge."""
+    """Dial a SIP party into the call (a new call, if the id is new) over the line leased from the edge.
+
+    `srtp` says what the offer holds: no keys, keys with RTP/AVP (who does not know them passes them over), RTP/SAVP.
+    """
 
     call: str
     party: str
@@ -215,6 +220,7 @@ class PlaceLeg(msgspec.Struct, frozen=True, tag="place_leg"):
     realm: str = "*"
     headers: dict[str, str] = {}
     timeout: float = 60.0
+    srtp: Srtp = "off"
 
 
 class SendDigits(msgspec.Struct, frozen=True, tag="send_digits"):
@@ -222,6 +228,14 @@ class SendDigits(msgspec.Struct, frozen=True, tag="send_digits"):
     party: str
     digits: str
     method: Literal["rfc4733", "info"] = "rfc4733"
+
+
+class PressDigits(msgspec.Struct, frozen=True, tag="press_digits"):
+    """Digits that the party pressed where the card cannot hear them (a web caller's come over a WebSocket)."""
+
+    call: str
+    party: str
+    digits: str
 
 
 class Transfer(msgspec.Struct, frozen=True, tag="transfer"):
@@ -279,6 +293,7 @@ LineCommand = (
     | OpenPatch
     | PlaceLeg
     | SendDigits
+    | PressDigits
     | Transfer
     | AnswerTransfer
     | ForgetCall
@@ -291,7 +306,7 @@ LineCommand = (
 
 
 class CallArrived(msgspec.Struct, frozen=True, tag="call_arrived"):
-    """An INVITE came. `headers` are those the edge let through as call data."""
+    """An INVITE came. `headers` are those the edge let through as call data, `trunk` the one it came by, if any."""
 
     call: str
     party: str
@@ -302,6 +317,7 @@ class CallArrived(msgspec.Struct, frozen=True, tag="call_arrived"):
     display: str = ""
     source: str = ""
     headers: dict[str, str] = {}
+    trunk: str = ""
 
 
 class PartyChanged(msgspec.Struct, frozen=True, tag="party_changed"):
@@ -313,7 +329,7 @@ class PartyChanged(msgspec.Struct, frozen=True, tag="party_changed"):
 
 
 class Quality(msgspec.Struct, frozen=True):
-    """Media figures of a leg: seconds, milliseconds and packets."""
+    """Media figures of a leg: seconds, milliseconds and packets; `srtp`: whether they were encrypted in the end."""
 
     codec: str = ""
     sent: int = 0
@@ -324,6 +340,15 @@ class Quality(msgspec.Struct, frozen=True):
     round_trip_ms: float = 0.0
     remote_lost: int = 0
     remote_jitter_ms: float = 0.0
+    srtp: bool = False
+
+
+class PartyHeld(msgspec.Struct, frozen=True, tag="party_held"):
+    """The other side put the leg on hold (it does not want our audio), or took it back."""
+
+    call: str
+    party: str
+    on: bool
 
 
 class CallEnded(msgspec.Struct, frozen=True, tag="call_ended"):
@@ -337,7 +362,7 @@ class Digit(msgspec.Struct, frozen=True, tag="digit"):
     call: str
     party: str
     digit: str
-    method: Literal["rfc4733", "info"]
+    method: Literal["rfc4733", "info", "web"]
 
 
 class PlayEnded(msgspec.Struct, frozen=True, tag="play_ended"):
@@ -393,6 +418,15 @@ class RecordingEnded(msgspec.Struct, frozen=True, tag="recording_ended"):
     quiet: float = 0.0
 
 
+class LinesHeld(msgspec.Struct, frozen=True, tag="lines_held"):
+    """So many lines are taken though their leg has ended: the other side has not answered our BYE or CANCEL yet.
+
+    Comes before the leg's end, and again whenever the number changes.
+    """
+
+    lines: int
+
+
 class Overload(msgspec.Struct, frozen=True, tag="overload"):
     """The bridge's clock runs at `ticks` of `expected` a second; the card refuses new calls while `on`."""
 
@@ -404,6 +438,7 @@ class Overload(msgspec.Struct, frozen=True, tag="overload"):
 LineEvent = (
     CallArrived
     | PartyChanged
+    | PartyHeld
     | CallEnded
     | Digit
     | PlayEnded
@@ -411,6 +446,7 @@ LineEvent = (
     | MediaTimeout
     | TransferRequested
     | RecordingEnded
+    | LinesHeld
     | Overload
 )
 
@@ -430,6 +466,7 @@ class PartyRecord(msgspec.Struct, frozen=True):
     branch: str = ""
     peer: str = ""
     termination: Termination | None = None
+    held: bool = False
 
 
 class CallRecord(msgspec.Struct, frozen=True):

@@ -222,7 +222,7 @@ class Card:
         if not party.call.living:
             self._call_ended(party.call)
 
-    def party_digit(self, party: Party, digit: str, method: Literal["rfc4733", "info"]) -> None:
+    def party_digit(self, party: Party, digit: str, method: Literal["rfc4733", "info", "web"]) -> None:
         """A digit: to the collection that runs, or kept for the next one."""
         if not party.alive:
             return

@@ -46,6 +46,7 @@ class Commands:
             line.OpenPatch: self._open_patch,
             line.PlaceLeg: self._place_leg,
             line.SendDigits: self._send_digits,
+            line.PressDigits: self._press_digits,
             line.Transfer: self._transfer,
             line.AnswerTransfer: self._answer_transfer,
             line.ForgetCall: self._forget_call,
@@ -144,6 +145,11 @@ class Commands:
                     card.bridge.idle()
             reason = error.reason if isinstance(error, pj.Error) else str(error)
             raise ControlError("no-line", f"{card.settings.name} cannot dial: {reason}", retryable=True) from error
+
+    def _press_digits(self, body: line.PressDigits) -> None:
+        party = self._party(body.call, body.party)
+        for digit in body.digits:
+            self._card.party_digit(party, digit, "web")
 
     def _send_digits(self, body: line.SendDigits) -> None:
         self._sip_party(body.call, body.party).send_digits(body.digits, body.method)

@@ -48,6 +48,28 @@ def test_flags_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
         ({"rtp": "50000-40000"}, "--rtp: '50000-40000' is not a range of ports between 1024 and 65535."),
         ({"lines": 0}, "--lines: Input should be greater than or equal to 1."),
         ({"allow": ("everybody",)}, "--allow: 'everybody' is not an address or CIDR."),
+        (
+            {"public": "pbx.example"},
+            "--public: 'pbx.example' is not an IP address (media and SIP need one; a host name will not do).",
+        ),
+        (
+            {"ice_servers": "turn.example:3478"},
+            "--ice-servers: 'turn.example:3478' is not stun:HOST[:PORT] or turn:HOST[:PORT][?transport=udp|tcp] "
+            "(or stuns:, turns:).",
+        ),
+        (
+            {"ice_servers": "turn:turn.example"},
+            "Setting ice_servers has a turn: URL, which needs turn_secret, or ice_username and ice_credential.",
+        ),
+        ({"turn_secret": "s"}, "Setting turn_secret is of use only with a turn: URL in ice_servers."),
+        (
+            {"ice_servers": "turn:a", "turn_secret": "s", "ice_username": "u"},
+            "Setting turn_secret makes credentials for TURN, so ice_username and ice_credential must be empty.",
+        ),
+        (
+            {"https_certificate": "a.pem"},
+            "Setting https_certificate and https_key go together: give both, or none for our own certificate.",
+        ),
         ({"rtp": "40000-40099", "lines": 16, "desk_cards": 2}, "Setting rtp: 40000-40099 is too small for 16 lines."),
     ],
 )
@@ -74,6 +96,11 @@ def test_the_environment_for_a_child_gives_the_same_settings(monkeypatch: pytest
         demo_password="correct horse",
         database_url="postgresql://a:b@c/d",
         ice_servers=("stun:stun.example:3478", "turn:turn.example:3478?transport=udp"),
+        turn_secret="between us",
+        public="198.51.100.1",
+        https_certificate=tmp_path / "chain.pem",
+        https_key=tmp_path / "key.pem",
+        https_names=("pbx.example",),
         trunks=trunks,
         recordings=False,
     )
@@ -96,6 +123,29 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_loopback_is_told(host: str, loopback: bool) -> None:
     assert HostPort(host, 80).loopback is loopback
+
+
+@pytest.mark.parametrize(
+    ("flags", "url"),
+    [
+        ({}, "http://127.0.0.1:8080"),
+        ({"http": "192.0.2.1:8443"}, "https://192.0.2.1:8443"),
+        ({"http": "0.0.0.0:8443", "public": "198.51.100.1"}, "https://198.51.100.1:8443"),
+        ({"https_certificate": "a", "https_key": "b"}, "https://127.0.0.1:8080"),
+    ],
+)
+def test_pages_come_by_https_unless_on_loopback(flags: dict[str, object], url: str) -> None:
+    assert load(**flags).web == url
+
+
+def test_our_own_certificate_is_for_every_name_of_ours() -> None:
+    settings = load(http="192.0.2.1:8443", sip="[2001:db8::1]:5060", public="198.51.100.1", https_names="pbx.example,a")
+    assert {"192.0.2.1", "2001:db8::1", "198.51.100.1", "pbx.example", "localhost", "127.0.0.1", "::1"} <= set(
+        settings.certificate_names()
+    )
+    everywhere = load(http="0.0.0.0:8443").certificate_names()
+    assert "0.0.0.0" not in everywhere
+    assert len(everywhere) == len(set(everywhere))
 
 
 @given(st.integers(1024, 65000), st.integers(200, 500), st.integers(1, 40))

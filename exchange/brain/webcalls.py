@@ -1,0 +1,244 @@
+"""Web callers: people who ring an entry point from a browser. They have desk cards of their own and are limited in number."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from api.errors import ApiError
+from exchange.brain import records, tables
+from exchange.brain.desks import Details
+from exchange.brain.ids import uuid7
+from exchange.brain.shell import Exchange
+from media.control import desk, line
+from media.control.envelope import ControlError
+
+log = structlog.get_logger()
+
+CALLS_A_MINUTE = 6
+"""From one address; enough for a person who tries again, too few for a flood."""
+MOST_ADDRESSES = 10_000
+MOST_SDP = 64 * 1024
+CONNECT_SECONDS = 15.0
+LOST_SECONDS = 10.0
+"""A web caller whose audio stays away for so long has hung up."""
+
+
+class WebCall:
+    """One browser (api.ports.WebSession)."""
+
+    def __init__(self, calls: WebCalls, address: str, send: Callable[[dict[str, Any]], None]) -> None:
+        self.address = address
+        self.contact = ""
+        self.connection = ""
+        self.card = ""
+        self.line_card = ""
+        self.entry_point = ""
+        self.name = ""
+        self.state = "new"
+        self.send = send
+        self.lost: asyncio.TimerHandle | None = None
+        self._calls = calls
+
+    async def handle(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """One message of the page; raises ApiError."""
+        match kind:
+            case "ping":
+                return {}
+            case "start":
+                return await self._calls.start(self, fields)
+            case "digits":
+                await self._calls.digits(self, fields.get("digits"))
+                return {}
+            case "hang_up":
+                await self._calls.hang_up(self)
+                return {}
+            case _:
+                raise ApiError(400, "unknown-type", f"There is no message of the type {kind[:40]!r}.")
+
+    def close(self) -> None:
+        """The page is gone: so is the caller."""
+        self._calls.closed(self)
+
+    def change(self, state: str, reason: str = "") -> None:
+        """Tell the page."""
+        if self.state != state:
+            self.state = state
+            self.send({"type": "web_call", "state": state, "reason": reason})
+
+
+class WebCalls:
+    """All web callers of this exchange."""
+
+    def __init__(self, exchange: Exchange, *, most: int, ice: Callable[[str], list[desk.IceServer]]) -> None:
+        self._exchange = exchange
+        self._most = most
+        self._ice = ice
+        self._calls: dict[str, WebCall] = {}
+        self._recent: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def open(self, address: str, send: Callable[[dict[str, Any]], None]) -> WebCall:
+        """A page is there (api.ports.WebCallers)."""
+        return WebCall(self, address, send)
+
+    # --- what the page asks ---------------------------------------------------------------------------------------
+
+    async def start(self, call: WebCall, fields: dict[str, Any]) -> dict[str, Any]:
+        """Connect the browser; the call begins when its audio is there."""
+        if call.state != "new":
+            raise ApiError(409, "already-calling", "This page is calling already.")
+        number, sdp, name = fields.get("entry_point"), fields.get("sdp"), fields.get("name", "")
+        if not isinstance(number, str) or not isinstance(sdp, str) or not isinstance(name, str) or len(sdp) > MOST_SDP:
+            raise ApiError(422, "invalid", "entry_point, sdp and name must be texts.")
+        entry = self._exchange.entry_points().get(number)
+        if entry is None or not entry.web:
+            raise ApiError(404, "no-such-entry-point", "This number cannot be called from the web.")
+        self._admit(call.address)
+        cards = self._exchange.cards.web_cards_up
+        if not cards:
+            raise ApiError(503, "no-desk-card", "Calls from the web cannot be taken at the moment.")
+        call.card, call.connection, call.entry_point, call.name = cards[0], uuid7(), number, name[:80]
+        call.change("connecting")
+        self._calls[call.connection] = call
+        command = desk.Connect(call.connection, f"web:{call.connection}", sdp, self._ice("web"))
+        try:
+            answer = await self._exchange.cards.desk(call.card).command(command, desk.Connected, timeout=CONNECT_SECONDS)
+        except ControlError as error:
+            self._end(call, error.code)
+            raise ApiError(400 if error.code.startswith("bad") else 503, error.code, error.message) from error
+        return {"sdp": answer.sdp}
+
+    async def digits(self, call: WebCall, digits: object) -> None:
+        """Keys that the caller pressed."""
+        if not isinstance(digits, str) or not 0 < len(digits) <= 32 or set(digits) - set("0123456789*#ABCD"):
+            raise ApiError(422, "invalid", "digits: 0 to 9, *, #, A to D.")
+        talk = self._exchange.house.talks.get(call.contact)
+        if talk is None:
+            raise ApiError(409, "no-call", "There is no call.")
+        try:
+            await self._exchange.cards.line(talk.card).command(line.PressDigits(talk.call, talk.party, digits))
+        except ControlError as error:
+            raise ApiError(503, error.code, error.message) from error
+
+    async def hang_up(self, call: WebCall) -> None:
+        """The caller is done."""
+        self.closed(call)
+
+    def closed(self, call: WebCall) -> None:
+        """The page hung up or went away."""
+        self._gone(call, "remote-hangup")
+
+    # --- what the cards tell --------------------------------------------------------------------------------------
+
+    def connection_changed(self, change: desk.ConnectionChanged) -> None:
+        """News of a web caller's connection."""
+        call = self._calls.get(change.connection)
+        if call is None:
+            return
+        if change.state == "connected":
+            if call.lost is not None:
+                call.lost.cancel()
+                call.lost = None
+            if not call.contact:
+                self._exchange.group.create_task(self._arrive(call))
+        elif change.state == "lost" and call.lost is None:
+            call.lost = asyncio.get_running_loop().call_later(LOST_SECONDS, self._gone, call, "media-timeout")
+        elif change.state in {"closed", "failed"}:
+            self._gone(call, change.reason or "remote-hangup")
+
+    def over(self, contact: str) -> None:
+        """The contact has ended: so has the call."""
+        for call in [c for c in self._calls.values() if c.contact == contact]:
+            self._end(call, "ended")
+
+    def desk_dead(self, card: str) -> None:
+        """A card with web callers died."""
+        for call in [c for c in self._calls.values() if c.card == card]:
+            self._gone(call, "card-died")
+
+    def expect_nobody(self) -> None:
+        """After a restart: the pages of web calls cannot come back to them."""
+        for talk in [t for t in self._exchange.house.talks.values() if t.web]:
+            self._exchange.put(records.CustomerGone(talk.contact, "page-lost"))
+
+    # --- the call -------------------------------------------------------------------------------------------------
+
+    async def _arrive(self, call: WebCall) -> None:
+        """The audio is there: make a call with the browser as its customer; then it is a contact like any other."""
+        exchange = self._exchange
+        entry = exchange.entry_points().get(call.entry_point)
+        card = self._line_card()
+        if entry is None or card is None:
+            self._end(call, "no-line")
+            return
+        contact, name = uuid7(), uuid7()
+        party = f"web-{secrets.token_hex(4)}"
+        stem = f"p{card.removeprefix('linecard')}-{party[4:]}"
+        here, there = str(exchange.cards.run / f"{stem}-l"), str(exchange.cards.run / f"{stem}-d")
+        exchange.bridge.contacts[party] = contact
+        rate = exchange.cards.rates.get(card, 16000)
+        try:
+            await exchange.cards.line(card).command(line.OpenPatch(name, party, here, there))
+            await exchange.cards.desk(call.card).command(desk.Patch(call.connection, party, there, here, rate))
+        except ControlError as error:
+            log.warning("web call failed", contact=contact, code=error.code)
+            self._end(call, error.code)
+            return
+        generation = exchange.cards.line(card).generation
+        call.contact = contact
+        detail = Details(call.name or "web", call.entry_point, call.name)
+        exchange.details[contact] = detail
+        arrived = records.Arrived(contact, card, generation, name, party, entry.id, entry.flow, web=True)
+        rows = [tables.contact_arrived(contact, entry.id, detail, time.time())]
+        log.info("web call arrived", contact=contact, card=card, entry_point=entry.id)
+        exchange.put(arrived, None, rows)
+        call.change("connected")
+
+    def _line_card(self) -> str | None:
+        """The card with the fewest calls; a web caller needs its bridge, none of its lines."""
+        exchange = self._exchange
+        load = dict.fromkeys(exchange.cards.line_cards_up, 0)
+        for talk in exchange.house.talks.values():
+            if talk.card in load:
+                load[talk.card] += 1
+        return min(load, key=lambda card: (load[card], card), default=None)
+
+    def _gone(self, call: WebCall, reason: str) -> None:
+        if call.contact and call.contact in self._exchange.house.talks:
+            self._exchange.put(records.CustomerGone(call.contact, reason))
+        self._end(call, reason)
+
+    def _end(self, call: WebCall, reason: str) -> None:
+        if self._calls.pop(call.connection, None) is None:
+            return
+        if call.lost is not None:
+            call.lost.cancel()
+        call.change("ended", reason)
+        self._exchange.group.create_task(self._disconnect(call))
+
+    async def _disconnect(self, call: WebCall) -> None:
+        try:
+            await self._exchange.cards.desk(call.card).command(desk.Disconnect(call.connection, "ended"))
+        except ControlError as error:
+            log.info("web caller's connection", card=call.card, code=error.code)
+
+    def _admit(self, address: str) -> None:
+        """Raises ApiError 429 or 503 when one address calls too often, or too many call at once."""
+        now = time.monotonic()
+        times = self._recent.setdefault(address, deque())
+        self._recent.move_to_end(address)
+        while len(self._recent) > MOST_ADDRESSES:
+            self._recent.popitem(last=False)
+        while times and now - times[0] > 60:
+            times.popleft()
+        if len(times) >= CALLS_A_MINUTE:
+            raise ApiError(429, "too-many-calls", "Too many calls from your address. Please wait a minute and try again.")
+        if len(self._calls) >= self._most:
+            raise ApiError(503, "all-lines-busy", "All lines are busy. Please try again in a moment.")
+        times.append(now)
