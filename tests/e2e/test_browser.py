@@ -152,6 +152,11 @@ async def test_a_call_by_keyboard_with_mute_hold_and_digits(house: Switchroom, s
     await agent.shot("call-digits")
     await agent.hears(CALLER_HZ)
 
+    await agent.at("log-out").click()
+    await expect(agent.at("notice")).to_contain_text("You are in a call")
+    await agent.hears(CALLER_HZ)
+    await agent.shot("log-out-refused")
+
     ended = time.monotonic()
     await agent.page.keyboard.press("F4")
     await agent.at("wrapup").wait_for()

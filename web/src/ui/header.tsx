@@ -35,10 +35,16 @@ export function Header() {
   if (user === null) return null;
 
   const leave = async () => {
+    const contact = openDesk()?.view.snapshot?.contact ?? null;
+    if (contact !== null && contact.state !== "ended") {
+      // Without this page the caller would hear nobody.
+      openDesk()?.notify("You are in a call. Hang up first, then log out.");
+      return;
+    }
     setBusy(true);
     setFailed(false);
     try {
-      // An agent leaves the queues first; the desk says why when that is refused, for instance during a call.
+      // An agent leaves the queues first; the desk says why when that is refused.
       const desk = openDesk();
       if (desk === null || desk.view.link !== "open" || (await desk.command("log_out", {}))) await logOut();
     } catch {
