@@ -136,7 +136,12 @@ class Brain:
             lost_seconds=self.settings.agent_lost_seconds,
         )
         exchange.bridge = Bridge(
-            exchange.cards, exchange.desks, house.talks.get, exchange.bridge_failed, exchange.filing.opened
+            exchange.cards,
+            exchange.desks,
+            house.talks.get,
+            exchange.bridge_failed,
+            exchange.filing.opened,
+            exchange.unrecorded,
         )
         exchange.shop.bridge = exchange.bridge
         exchange.web = self.web_calls = WebCalls(exchange, most=self.settings.web_calls, ice=self.ice.of)
@@ -150,6 +155,7 @@ class Brain:
         exchange.ledger.start_clock()
         exchange.desks.expect_return()
         self.web_calls.expect_nobody()
+        exchange.bury_lost_cards()
         await stack.enter_async_context(exchange.cards)
         tasks.append(exchange.group.create_task(self._poll_edge(exchange), name="edge poll"))
         tasks.append(exchange.group.create_task(self._make_apology(exchange), name="apology"))

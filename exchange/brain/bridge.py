@@ -18,7 +18,8 @@ from media.control.envelope import ControlError
 log = structlog.get_logger()
 
 MOST_REMEMBERED = 10_000
-GONE = frozenset({"card-gone", "timeout", "stopping"})
+AWAY = frozenset({"card-gone", "stopping"})
+"""Failures of a card that is leaving: its death, or its return, has us look at the call again."""
 
 
 class Seats(Protocol):
@@ -41,12 +42,14 @@ class Bridge:
         talk: Callable[[str], Talk | None],
         failed: Callable[[str, str, str], None],
         recording: Callable[[str, str], None],
+        unrecorded: Callable[[str, str, str], None],
     ) -> None:
         self._cards = cards
         self._seats = seats
         self._talk = talk
         self._failed = failed
         self._recording = recording
+        self._unrecorded = unrecorded
         self.contacts: dict[str, str] = {}
         """Contact of each patch party, for the figures that come when it ends."""
 
@@ -57,7 +60,7 @@ class Bridge:
         talk = self._talk(worker.contact)
         if talk is None or talk.gone or talk.final or not talk.agent:
             await self._part(worker)
-            if talk is not None and talk.final and not talk.gone:
+            if talk is not None and talk.final and talk.flow.ended and not talk.gone:
                 await worker.command(line.EndCall(worker.call))
             return
         seat = self._seats.connection_of(talk.agent)
@@ -97,7 +100,7 @@ class Bridge:
                 if not isinstance(error, ControlError):
                     raise error
                 log.warning("patch failed", contact=worker.contact, agent=talk.agent, card=worker.card, code=error.code)
-                if error.code not in GONE:
+                if error.code not in AWAY:
                     self._failed(worker.contact, talk.agent, error.code)
             return False
         worker.party, worker.desk, worker.links, worker.muted = party, seat, None, False
@@ -145,7 +148,12 @@ class Bridge:
         if worker.recording != talk.recording:
             record = line.Record(worker.call, talk.recording, worker.customer, str(self._cards.run / "recordings"))
             self._recording(talk.recording, worker.contact)
-            if not await worker.command(record, id=talk.recording):
+            try:
+                await self._cards.line(worker.card).command(record, id=talk.recording)
+            except ControlError as error:
+                log.error("not recorded", contact=worker.contact, card=worker.card, code=error.code)
+                if error.code not in AWAY | {"no-call"}:
+                    self._unrecorded(talk.recording, worker.contact, error.code)
                 return
             worker.recording, worker.paused = talk.recording, False
         if worker.paused != talk.paused and await worker.command(line.PauseRecord(worker.call, talk.recording, talk.paused)):
@@ -153,7 +161,8 @@ class Bridge:
 
     def recall(self, worker: Worker, record: line.CallRecord, patches: dict[str, tuple[str, str]]) -> None:
         """After a restart: learn from the inventories what the cards have for this call (`patches`: party to seat)."""
-        living = [p for p in record.parties if p.kind == "patch" and p.state == "connected" and p.party in patches]
+        parties = [p for p in record.parties if p.kind == "patch" and p.state == "connected" and p.party in patches]
+        living = [p for p in parties if p.party != worker.customer]  # a web caller's is a patch, too
         worker.party = living[0].party if living else ""
         self.contacts.update((p.party, worker.contact) for p in living)
         worker.desk = patches[worker.party] if worker.party else None

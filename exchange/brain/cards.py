@@ -87,9 +87,9 @@ class Cards:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for handle in self._dying.values():
-            handle.cancel()
         await self._stack.aclose()
+        for handle in self._dying.values():  # closing our side does not kill a card
+            handle.cancel()
 
     def line(self, card: str) -> ControlClient:
         """The connection to a line card; raises ControlError `card-gone` for one that no setting knows."""
@@ -146,6 +146,9 @@ class Cards:
         def lost() -> None:
             was = self._lines[name].generation
             loop = asyncio.get_running_loop()
+            before = self._dying.pop(name, None)
+            if before is not None:
+                before.cancel()
             self._dying[name] = loop.call_later(DEAD_AFTER, self._line_dead, name, was)
 
         def happened(event: Event, body: Any) -> None:

@@ -94,6 +94,11 @@ class Filing:
             )
         ]
 
+    def impossible(self, recording: str, reason: str) -> list[RowWrite]:
+        """The row of a recording that never began."""
+        self._failed += 1
+        return [rows.recording_failed(recording, reason)]
+
     def start(self) -> None:
         """There is work."""
         self._wake.set()

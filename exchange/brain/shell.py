@@ -105,6 +105,18 @@ class Exchange(Listener):
         """Customer and agent could not be brought together."""
         self.put(records.BridgeFailed(contact, agent, reason))
 
+    def unrecorded(self, recording: str, contact: str, reason: str) -> None:
+        """The talk goes on without its recording: an alarm, no failure of the call."""
+        rows = self.filing.impossible(recording, reason)
+        self.put(records.RecordingClosed(contact, recording, 0.0, reason), None, rows)
+
+    def bury_lost_cards(self) -> None:
+        """After a restart with fewer line cards: nobody will ever tell us of the others and their calls."""
+        lost = {t.card: t.generation for t in self.house.talks.values() if t.card not in self.cards.line_card_names}
+        for card, generation in lost.items():
+            log.warning("line card is no more", card=card)
+            self.line_dead(card, generation)
+
     # --- outcomes -------------------------------------------------------------------------------------------------
 
     def carry_out(self, record: Record, outcome: Outcome) -> None:

@@ -182,6 +182,9 @@ class ControlClient:
                 await self._on_connected(welcome)
         except ControlError as error:
             log.warning("greeting a card failed", card=welcome.card, code=error.code, error=error.message)
+            await asyncio.sleep(LAST_RETRY)
+            if self.welcome is welcome and self._writer is not None:
+                self._writer.close()  # connect anew, and greet again: nobody can work with a card that was not greeted
 
     def _event(self, event: Event) -> None:
         if event.generation != self.generation or event.seq <= self.after:
@@ -194,7 +197,11 @@ class ControlClient:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             log.error("unknown event", card=event.card, seq=event.seq, error=str(error))
             return
-        self._on_event(event, body)
+        try:
+            self._on_event(event, body)
+        except Exception:
+            # An event that we cannot deal with must not make us deaf for all that follow.
+            log.exception("event not dealt with", card=event.card, seq=event.seq, type=type(body).__name__)
 
     def _cut(self) -> None:
         was = self.welcome is not None
