@@ -286,9 +286,11 @@ class Switchroom:
 
 
 @contextlib.asynccontextmanager
-async def switchroom(data: Path, *options: str, lines: int = 8) -> AsyncIterator[Switchroom]:
+async def switchroom(
+    data: Path, *options: str, lines: int = 8, environment: dict[str, str] | None = None
+) -> AsyncIterator[Switchroom]:
     """A running system, ended whatever happens."""
-    system = Switchroom(data, *options, lines=lines)
+    system = Switchroom(data, *options, lines=lines, environment=environment)
     try:
         await system.start()
         yield system
