@@ -186,19 +186,23 @@ class TopVia:
     @property
     def reply_to(self) -> tuple[str, int]:
         """Where responses go (RFC 3261 §18.2.2, RFC 3581 §4); raises ValueError for a port that is none."""
-        port = (
-            int(self.rport) if self.rport and self.rport.isascii() else self.port or (5061 if self.transport == "TLS" else 5060)
-        )
+        port = int(self.rport) if self.rport and self.rport.isascii() else self.reconnect[1]
         if not 0 < port < 65536:
             raise ValueError("not a port")
         return bare(self.received or self.host), port
 
-    def stamped(self, host: str, port: int) -> str:
-        """The same Via with `received` and `rport` as its sender was seen."""
+    @property
+    def reconnect(self) -> tuple[str, int]:
+        """Where a new connection goes, when the one that brought the request is gone (RFC 3261 §18.2.2)."""
+        return bare(self.received or self.host), self.port or (5061 if self.transport == "TLS" else 5060)
+
+    def stamped(self, host: str, port: int, *, force: bool = False) -> str:
+        """The same Via with `received` and `rport` as its sender was seen; `force`: also where nobody asked for it."""
         parts = [p for p in split_list(self.text, ";") if p.partition("=")[0].strip().lower() not in ("received", "rport")]
-        if self.rport is not None:
+        force = force or self.rport is not None
+        if force:
             parts.append(f"rport={port}")
-        if self.rport is not None or self.host != host:
+        if force or self.host != host:
             parts.append(f"received={host}")
         return ";".join(parts)
 
@@ -256,6 +260,8 @@ def _body(body: bytes, headers: Headers, refuse: Headers | None) -> bytes:
     text = lengths.pop()
     if lengths or not (text.isascii() and text.isdigit()) or len(text) > 9:
         raise BadMessage("Content-Length is not one number", headers=refuse)
+    if int(text) > MAX_MESSAGE:
+        raise BadMessage("longer than any message", code=513, phrase="Message Too Large", headers=refuse)
     if int(text) > len(body):
         raise BadMessage("the body is cut off", headers=refuse)
     return body[: int(text)]

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
 class Trunk(msgspec.Struct, frozen=True):
-    """A carrier or PBX: where its requests come from and where ours go. Addresses are CIDR or host."""
+    """A carrier or PBX: where its requests come from and where ours go. Addresses are CIDR or host.
+
+    `username` and `password` are ours at the carrier (for calls and for REGISTER), `peer_username` and `peer_password` what
+    we ask of it. `numbers_in` and `numbers_out` replace the longest fitting beginning of a number. 0 is no limit.
+    """
 
     name: str
     sources: list[str]
     target: str = ""
     username: str = ""
     password: str = ""
+    transport: Literal["udp", "tcp", "tls"] = "udp"
+    tls_required: bool = False
+    tls_verify: bool = True
+    tls_ca: str = ""
+    srtp: Literal["optional", "required"] = "optional"
+    peer_username: str = ""
+    peer_password: str = ""
+    numbers_in: dict[str, str] = {}
+    numbers_out: dict[str, str] = {}
+    max_calls: int = 0
+    max_calls_per_second: float = 0.0
+    register: bool = False
+    domain: str = ""
 
 
 class CardAddress(msgspec.Struct, frozen=True):
@@ -115,7 +134,22 @@ class CardLines(msgspec.Struct, frozen=True):
     reachable: bool
 
 
+class TrunkState(msgspec.Struct, frozen=True):
+    """A trunk now. `registration` is empty (none wanted), registering, registered, refused or unreachable."""
+
+    name: str
+    calls: int
+    max_calls: int = 0
+    refused: int = 0
+    registration: str = ""
+    registered_until: float = 0.0
+    code: int = 0
+    detail: str = ""
+
+
 class Inventory(msgspec.Struct, frozen=True):
+    """`sip` has the public UDP sockets, `listening` every public socket as KIND HOST:PORT."""
+
     card: str
     generation: str
     seq: int
@@ -123,3 +157,5 @@ class Inventory(msgspec.Struct, frozen=True):
     cards: list[CardLines]
     draining: bool = False
     counters: dict[str, float] = {}
+    listening: list[str] = []
+    trunks: list[TrunkState] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from sip.edge.certificate import CertificateError
 from sip.edge.server import Edge
 from sip.edge.settings import LOOPBACK, Settings
 from sip.edge.sources import network
@@ -25,7 +26,12 @@ def read_settings(arguments: list[str]) -> Settings:
     parser = argparse.ArgumentParser(prog="python -m sip.edge", description="Switchroom's SIP front door.")
     parser.add_argument("--run", type=Path, required=True, help="the run directory")
     parser.add_argument("--name", default="edge")
-    parser.add_argument("--sip", type=split_host_port, action="append", metavar="HOST:PORT", help="public UDP socket")
+    parser.add_argument("--sip", type=split_host_port, action="append", metavar="HOST:PORT", help="public UDP and TCP socket")
+    parser.add_argument("--sips", type=split_host_port, action="append", metavar="HOST:PORT", help="public TLS socket")
+    parser.add_argument("--keys", type=Path, metavar="DIR", help="where our own certificate lives")
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="a certificate to show instead (PEM, with its chain)")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="its key (PEM)")
+    parser.add_argument("--flood", type=float, default=Settings.flood, metavar="N", help="new calls a second from one source")
     parser.add_argument("--public", default="", metavar="ADDRESS", help="what SIP says of us behind NAT")
     parser.add_argument(
         "--allow", type=network, nargs="+", action="extend", default=[], metavar="CIDR", help="sources to serve"
@@ -35,6 +41,11 @@ def read_settings(arguments: list[str]) -> Settings:
         run=found.run,
         name=found.name,
         sip=tuple(found.sip or [("127.0.0.1", 5060)]),
+        sips=tuple(found.sips or ()),
+        keys=found.keys,
+        certificate=found.certificate,
+        key=found.key,
+        flood=found.flood,
         public=found.public,
         allow=(*LOOPBACK, *found.allow),
     )
@@ -44,8 +55,13 @@ async def serve(settings: Settings) -> int:
     """Run the edge; returns the exit code."""
     try:
         edge = Edge(settings)
+    except CertificateError as error:
+        log.error("edge has no certificate for TLS", error=str(error))
+        return 1
     except OSError as error:
-        log.error("edge cannot have its sockets", sip=[f"{h}:{p}" for h, p in settings.sip], error=str(error))
+        log.error(
+            "edge cannot have its sockets", sip=[f"{h}:{p}" for h, p in (*settings.sip, *settings.sips)], error=str(error)
+        )
         return 1
     loop = asyncio.get_running_loop()
     asked = 0

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from sip.message import MAGIC, Head
 
 CARDS = "c"
-"""The ingress of what comes from cards; public sockets are numbered."""
+"""The ingress of what comes from cards; public sockets are numbered, `t` and `s` before it for TCP and TLS."""
 
-_OURS = re.compile(re.escape(MAGIC) + r"sr([0-9a-f]{24})\.([0-9a-f]{12})\.(c|[0-9]{1,3})")
+_OURS = re.compile(re.escape(MAGIC) + r"sr([0-9a-f]{24})\.([0-9a-f]{12})\.(c|[ts]?[0-9]{1,3})(x?)")
 _CLIENT = MAGIC + "se"
 
 
@@ -26,6 +26,8 @@ class Branch:
     transaction: str
     loop: str
     ingress: str
+    secure: bool = False
+    """Whether the request was for a `sips:` URI: its answers must say so, too."""
 
     @classmethod
     def parse(cls, text: str) -> Branch:
@@ -33,10 +35,10 @@ class Branch:
         match = _OURS.fullmatch(text)
         if match is None:
             raise ValueError("not a branch of ours")
-        return cls(match[1], match[2], match[3])
+        return cls(match[1], match[2], match[3], bool(match[4]))
 
     def __str__(self) -> str:
-        return f"{MAGIC}sr{self.transaction}.{self.loop}.{self.ingress}"
+        return f"{MAGIC}sr{self.transaction}.{self.loop}.{self.ingress}{'x' if self.secure else ''}"
 
 
 def derive(head: Head, target: str, ingress: str) -> Branch:
@@ -47,7 +49,8 @@ def derive(head: Head, target: str, ingress: str) -> Branch:
     else:  # RFC 2543: the whole Via and the Request-URI tell the transaction
         client = f"{head.via.text}\0{target}"
     dialog = f"{head.call_id}\0{head.from_tag}\0{head.cseq}"
-    return Branch(_hash(f"{client}\0{dialog}", 12), _hash(f"{target}\0{dialog}", 6), ingress)
+    secure = target[:5].lower() == "sips:"
+    return Branch(_hash(f"{client}\0{dialog}", 12), _hash(f"{target}\0{dialog}", 6), ingress, secure)
 
 
 def tag(head: Head) -> str:

@@ -19,6 +19,7 @@ from sip.edge.orphans import Orphans
 from sip.edge.settings import Settings
 from sip.edge.softmap import Entry, SoftMap
 from sip.edge.tasks import Tasks
+from sip.edge.trunks import TrunkCalls
 from sip.uri import SipUri, split_host_port
 
 log = structlog.get_logger()
@@ -73,7 +74,7 @@ class CardLink:
         self._cards.found(self, inventory)
         for seq, body in self._events:
             if seq > inventory.seq:
-                self._cards.lines.event(self.name, body)
+                self._cards.replay(self.name, body)
         self._events.clear()
         self.settled.set()
         if self._again:
@@ -119,6 +120,7 @@ class Cards:
         lines: Lines,
         softmap: SoftMap,
         orphans: Orphans,
+        calls: TrunkCalls,
         tasks: Tasks,
         emit: Callable[[messages.EdgeEvent], None],
     ) -> None:
@@ -127,6 +129,7 @@ class Cards:
         self.changed = asyncio.Event()
         self._map = softmap
         self._orphans = orphans
+        self._calls = calls
         self._tasks = tasks
         self._emit = emit
         self._links: dict[str, CardLink] = {}
@@ -176,6 +179,7 @@ class Cards:
             return
         known = self.lines.cards.get(link.name)
         self.lines.found(inventory, address)
+        self._calls.found(inventory)
         self._restore(inventory)
         self.changed.set()
         if known is None or known.generation != inventory.generation:
@@ -183,12 +187,18 @@ class Cards:
             self._emit(messages.CardFound(link.name, inventory.generation, inventory.lines))
 
     def event(self, name: str, body: line.LineEvent) -> None:
-        self.lines.event(name, body)
+        self.replay(name, body)
         self.changed.set()
+
+    def replay(self, name: str, body: line.LineEvent) -> None:
+        """An event that came while an inventory was under way, and is not in it."""
+        self.lines.event(name, body)
+        self._calls.event(name, body)
 
     def lost(self, link: CardLink, generation: str) -> None:
         log.warning("card lost", card=link.name)
         self.lines.lost(link.name)
+        self._calls.lost(link.name)
         self._orphans.fail_pending(link.name, generation)
         self.changed.set()
         self._emit(messages.CardLost(link.name))

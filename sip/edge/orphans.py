@@ -6,6 +6,7 @@ These are the only requests the edge originates, and the only ones it repeats (R
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 
 import structlog
@@ -13,14 +14,15 @@ import structlog
 from media.control.edge import Dialog
 from sip.edge.branch import client_branch
 from sip.edge.counters import Counters
+from sip.edge.hops import Way, Ways, next_hop
 from sip.edge.resolver import Resolver
 from sip.edge.rewrite import via
-from sip.edge.routes import OwnRoutes
+from sip.edge.routes import OwnRoutes, Taken
 from sip.edge.rules import MAX_FORWARDS
 from sip.edge.softmap import Entry, SoftMap
 from sip.edge.tasks import Tasks
-from sip.edge.transport import Address, Wire
-from sip.edge.wires import Wires, public_side
+from sip.edge.transport import Wire
+from sip.edge.wires import public_side
 from sip.message import Head, Headers, Request, Response, response_to
 from sip.uri import NameAddress, SipUri, each_address, revived
 
@@ -40,7 +42,7 @@ class Orphans:
     def __init__(
         self,
         tasks: Tasks,
-        wires: Wires,
+        ways: Ways,
         routes: OwnRoutes,
         softmap: SoftMap,
         resolver: Resolver,
@@ -49,7 +51,7 @@ class Orphans:
         t1: float = T1,
     ) -> None:
         self._tasks = tasks
-        self._wires = wires
+        self._ways = ways
         self._routes = routes
         self._map = softmap
         self._resolver = resolver
@@ -77,7 +79,8 @@ class Orphans:
         entry.refusal = bytes(response_to(request.headers, 503, "Service Unavailable", "sr" + entry.branch[-12:]))
         entry.request = None
         self._counters.add("orphans.failed-invites")
-        self._repeat(entry.branch, entry.refusal, entry.wire, entry.peer)
+        refusal, wire, peer, otherwise = entry.refusal, entry.wire, entry.peer, entry.otherwise
+        self._repeat(entry.branch, lambda: wire.send(refusal, peer, otherwise), wire)
 
     def acknowledged(self, branch: str) -> None:
         """The ACK to a final response of ours has come."""
@@ -90,7 +93,8 @@ class Orphans:
         headers = _same_transaction(invite, "CANCEL")
         self._counters.add("orphans.cancelled-invites")
         data = bytes(Request("CANCEL", invite.target, b"", headers))
-        self._repeat("CANCEL" + entry.branch, data, entry.wire, entry.peer)
+        wire, peer = entry.wire, entry.peer
+        self._repeat("CANCEL" + entry.branch, lambda: wire.send(data, peer), wire)
 
     def response(self, entry: Entry, response: Response, head: Head) -> None:
         """A response to an INVITE (or our CANCEL of it) whose card is dead."""
@@ -155,15 +159,14 @@ class Orphans:
 
     async def _in_dialog(self, dialog: Dialog, method: str, cseq: int) -> int:
         """Send one request within a dialog; returns the final code, 0 for none. Raises ValueError for a broken dialog."""
-        routes = self._own_taken(dialog.route_set)
+        taken = self._own_taken(dialog.route_set)
+        routes = each_address(taken.rest, revived)
         target = revived(_uri(dialog.remote_target))
-        host, port = revived(NameAddress.parse(routes[0]).uri).address if routes else target.address
-        address = await self._resolve(host)
-        if address is None:
+        way = await self._way(taken, target, routes)
+        if way is None:
             return 0
-        wire = self._wires.towards(address)
         branch = client_branch()
-        side = public_side(wire, address)
+        side = public_side(way.wire, way.address[0])
         headers = Headers()
         headers.add("Via", via(side.address, side.kind, branch) + ";rport")
         headers.setlist("Route", routes)
@@ -175,26 +178,24 @@ class Orphans:
         headers.add("Content-Length", "0")
         data = bytes(Request(method, str(target), b"", headers))
         if method == "ACK":
-            wire.send(data, (address, port))
+            way.send(data)
             return 0
-        return await self._repeat(branch, data, wire, (address, port))
+        return await self._repeat(branch, lambda: way.send(data), way.wire)
 
-    def _own_taken(self, route_set: list[str]) -> list[str]:
+    async def _way(self, taken: Taken, target: SipUri, routes: list[str]) -> Way | None:
+        way = self._ways.by_flow(taken)
+        if way is not None:
+            return way
+        hop = next_hop(target, routes, taken.kind)
+        address = await self._resolver.ask(hop.host)
+        return None if address is None else self._ways.to((address, hop.port), hop.kind, taken.public)
+
+    def _own_taken(self, route_set: list[str]) -> Taken:
         """The route set beyond us; it may be written from the card's view or from the edge's."""
         taken = self._routes.from_card(route_set)
         if taken.card or taken.public is None:
-            return each_address(taken.rest, revived)
-        return each_address(self._routes.from_card(taken.rest).rest, revived)
-
-    async def _resolve(self, host: str) -> str | None:
-        future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-
-        def found(address: str | None) -> None:
-            if not future.done():
-                future.set_result(address)
-
-        self._resolver.resolve(host, found)
-        return await future
+            return taken
+        return dataclasses.replace(taken, rest=self._routes.from_card(taken.rest).rest)
 
     # --- repetition -----------------------------------------------------------------------------------------------
 
@@ -208,16 +209,19 @@ class Orphans:
         if future is not None and not future.done():
             future.set_result(code)
 
-    def _repeat(self, key: str, data: bytes, wire: Wire, address: Address) -> asyncio.Future[int]:
-        """Send at growing intervals (timers E and G) until `key` is settled; the future has the code, or 0 after 64·T1."""
+    def _repeat(self, key: str, send: Callable[[], None], wire: Wire) -> asyncio.Future[int]:
+        """Send at growing intervals (timers E and G) until `key` is settled; the future has the code, or 0 after 64·T1.
+
+        A stream needs it once.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
         self._waiting[key] = future
-        self._tasks.start(self._repeating(key, future, lambda: wire.send(data, address)), name="repeat")
+        self._tasks.start(self._repeating(key, future, send, 64 if wire.reliable else 1), name="repeat")
         return future
 
-    async def _repeating(self, key: str, future: asyncio.Future[int], send: Callable[[], None]) -> None:
-        gap, left = self._t1, 64 * self._t1
+    async def _repeating(self, key: str, future: asyncio.Future[int], send: Callable[[], None], patience: int) -> None:
+        gap, left = self._t1 * patience, 64 * self._t1
         try:
             while left > 0 and not future.done():
                 send()

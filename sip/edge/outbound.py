@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
 
+from media.control.edge import Trunk
 from sip.edge import rewrite
+from sip.edge.hops import Hop, next_hop, trunk_hop
 from sip.edge.lines import Card
 from sip.edge.rewrite import CardSide
 from sip.edge.routes import Taken
 from sip.edge.rules import Refusal
 from sip.edge.softmap import Entry
+from sip.edge.sources import trunk_target
+from sip.edge.trunks import Use, rewritten
 from sip.edge.wires import public_side
 from sip.message import BadMessage
-from sip.uri import NameAddress, SipUri, bracketed, revived, split_host_port
+from sip.uri import SipUri, bracketed, revived
 
 if TYPE_CHECKING:
     from sip.edge.proxy import Arrival, Parts
@@ -51,12 +55,33 @@ class Outbound:
         first = taken.public is None and (not arrival.head.to_tag or arrival.method == "ACK")
         try:
             target = revived(SipUri.parse(arrival.request.target))
-            target, hop, trusted = self._hop(target, taken, first)
+            trunk = self._parts.sources.trunk_for(target.host) if first and not taken.rest else None
+            if trunk is not None:
+                target = _at_trunk(target, trunk)
+            hop = next_hop(target, taken.rest, taken.kind) if trunk is None else trunk_hop(trunk)
         except ValueError as error:
             raise BadMessage(str(error), headers=arrival.request.headers) from error
-        self._parts.resolver.resolve(
-            hop[0], lambda ip: self._send(arrival, card, taken, target, None if ip is None else (ip, hop[1]), trusted)
-        )
+        if new and entry is None and trunk is not None and not self._begins(arrival, trunk):
+            return
+        send = functools.partial(self._send, arrival, card, taken, target, hop, trunk is not None or not first)
+        way = self._parts.ways.by_flow(taken) if taken.flow else None
+        if way is not None:
+            send(way.address[0])
+        else:
+            self._parts.resolver.resolve(hop.host, send)
+
+    def _begins(self, arrival: Arrival, trunk: Trunk) -> bool:
+        """Whether the trunk has room for one more call, which then counts."""
+        now = self._parts.clock()
+        if self._parts.calls.knows(False, arrival.head.call_id):
+            return True  # the answer to a challenge, or a retransmission through a new edge
+        refusal = self._parts.admission.limit(trunk, now)
+        if refusal is not None:
+            self._refuse(arrival, refusal)
+            return False
+        host = SipUri.parse(arrival.request.target).host
+        self._parts.calls.begin(Use(False, arrival.head.call_id, host), now)
+        return True
 
     def _leased(self, arrival: Arrival, card: Card) -> bool:
         head = arrival.head
@@ -68,37 +93,47 @@ class Outbound:
         known = self._parts.softmap.dialog(False, head.call_id, head.from_tag)
         return known is not None and (known.card, known.generation) == (card.name, card.generation)
 
-    def _hop(self, target: SipUri, taken: Taken, first: bool) -> tuple[SipUri, tuple[str, int], bool]:
-        """The Request-URI that leaves, the next hop, and whether it needs no further leave."""
-        if taken.rest:
-            return target, revived(NameAddress.parse(taken.rest[0]).uri).address, not first
-        if not first:
-            return target, target.address, True
-        trunk = self._parts.sources.trunk_for(target.host)
-        if trunk is None:
-            return target, target.address, False
-        host, port = split_host_port(trunk.target)
-        if target.host.lower() == trunk.name.lower():
-            target = dataclasses.replace(target, host=bracketed(host), port=port)
-        return target, (host, port), True
-
     def _send(
-        self, arrival: Arrival, card: Card, taken: Taken, target: SipUri, hop: tuple[str, int] | None, trusted: bool
+        self, arrival: Arrival, card: Card, taken: Taken, target: SipUri, hop: Hop, trusted: bool, address: str | None
     ) -> None:
         parts = self._parts
-        if hop is None:
+        way = parts.ways.by_flow(taken) if taken.flow else None
+        if way is None and address is not None:
+            way = parts.ways.to((address, hop.port), hop.kind, taken.public)
+        if way is None:
+            log.warning("no way there", card=card.name, transport=hop.kind, **{"pii.target": hop.host})
             self._refuse(arrival, Refusal(502))
             return
-        if parts.lines.at(hop) is not None or parts.routes.is_inside(hop) or not (trusted or parts.sources.allows(hop[0])):
-            log.warning("a card may not send there", card=card.name, **{"pii.target": hop[0]})
+        wire, peer = way.wire, way.address
+        standing = parts.sources.standing(peer[0])
+        insecure = standing.trunk is not None and standing.trunk.tls_required and wire.kind != "TLS"
+        if parts.lines.at(peer) is not None or parts.routes.is_inside(peer) or insecure or not (trusted or standing.allowed):
+            log.warning("a card may not send there", card=card.name, transport=wire.kind, **{"pii.target": peer[0]})
             self._refuse(arrival, Refusal(403))
             return
-        wire = parts.wires.towards(hop[0], taken.public)
         side = CardSide(card.name, card.generation, card.address, parts.wires.inside.local)
+        public = public_side(wire, peer[0], secure=taken.secure or target.scheme.lower() == "sips")
         branch = str(arrival.branch)
-        sent = rewrite.request_from_card(arrival.request, side, public_side(wire, hop[0]), branch, target)
+        sent = rewrite.request_from_card(arrival.request, side, public, branch, target)
         if arrival.method == "INVITE" and not arrival.head.to_tag and parts.softmap.branch(branch) is None:
             entry = Entry(branch, arrival.head.call_id, arrival.head.from_tag, False, card.name, card.generation)
-            entry.request, entry.wire, entry.peer = sent, wire, hop
+            entry.request, entry.wire, entry.peer = sent, wire, peer
             parts.softmap.add(entry)
-        wire.send(bytes(sent), hop)
+        if wire.reliable:
+            way.send(bytes(sent), functools.partial(self._refuse, arrival, Refusal(503)))
+        else:
+            wire.send(bytes(sent), peer)
+
+
+def _at_trunk(target: SipUri, trunk: Trunk) -> SipUri:
+    """The Request-URI that a trunk gets: its own host, the number as it wants it; raises ValueError."""
+    user = None if target.user is None else rewritten(target.user, trunk.numbers_out)
+    host, port = trunk_target(trunk)
+    parameters = tuple(p for p in target.parameters if not p.lower().startswith("transport="))
+    if trunk.transport != "udp":
+        parameters = (*parameters, f"transport={trunk.transport}")
+    named = target.host.lower() == trunk.name.lower()
+    scheme = target.scheme if trunk.transport == "tls" else "sip"
+    return SipUri(
+        scheme, user, bracketed(host) if named else target.host, port if named else target.port, parameters, target.headers
+    )

@@ -11,9 +11,13 @@ from dataclasses import dataclass
 
 import structlog
 
+from media.control.edge import Trunk
 from sip.edge import outbound, rewrite, rules
+from sip.edge.admission import UNAVAILABLE, Admission
 from sip.edge.branch import Branch, derive, is_client, tag
 from sip.edge.counters import Counters
+from sip.edge.flows import Flow, Flows
+from sip.edge.hops import Ways
 from sip.edge.lines import Card, Lines, NoLineError
 from sip.edge.orphans import Orphans
 from sip.edge.resolver import Resolver
@@ -23,6 +27,7 @@ from sip.edge.rules import Refusal
 from sip.edge.softmap import Entry, SoftMap
 from sip.edge.sources import Sources
 from sip.edge.transport import Address, Wire
+from sip.edge.trunks import TrunkCalls, Use, calling, dialled
 from sip.edge.wires import Wires, public_side
 from sip.message import BadMessage, Head, Request, Response, TopVia, parse, read_head, response_to
 from sip.uri import host_port
@@ -38,10 +43,14 @@ class Parts:
     """What the proxy works with."""
 
     wires: Wires
+    ways: Ways
+    flows: Flows
     routes: OwnRoutes
     lines: Lines
     softmap: SoftMap
     sources: Sources
+    calls: TrunkCalls
+    admission: Admission
     resolver: Resolver
     orphans: Orphans
     counters: Counters
@@ -49,6 +58,8 @@ class Parts:
     card_limit: int
     recount: Callable[[str], None]
     """Told the name of a card whose lines should be counted again: it refused a call that it was given, or places a leg."""
+    answered: Callable[[str, Response], bool]
+    """Told of responses to requests of our own; whether it was one that a registration waits for."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,12 @@ class Arrival:
     wire: Wire
     peer: Address
     reply_to: Address
+    otherwise: Address | None = None
+    """Where answers go by a new connection, when the one to `reply_to` is gone."""
+    trunk: Trunk | None = None
+
+    def answer(self, data: bytes) -> None:
+        self.wire.send(data, self.reply_to, self.otherwise)
 
     @property
     def method(self) -> str:
@@ -82,42 +99,60 @@ class Proxy:
     def receive(self, data: bytes, peer: Address, wire: Wire) -> None:
         """One datagram."""
         card: Card | None = None
+        trunk: Trunk | None = None
         if wire.inside:
             card = self._lines.at(peer)
             if card is None:
                 self._counters.dropped("not-a-card")
                 return
-        elif not self._parts.sources.allows(peer[0]):
-            self._stranger(peer[0])
-            return
+        else:
+            standing = self._parts.sources.standing(peer[0])
+            if not standing.allowed:
+                self._stranger(peer[0])
+                return
+            trunk = standing.trunk
         if not data.strip(b"\r\n\0 "):
             return  # a keep-alive (RFC 5626 §3.5.1)
         try:
             message = parse(data)
+            if wire.reliable and "Content-Length" not in message.headers:
+                refuse = message.headers if isinstance(message, Request) else None
+                raise BadMessage("a stream needs Content-Length", headers=refuse)
             head = read_head(message)
             if isinstance(message, Response):
                 self._response(message, head, wire, card)
             else:
-                self._request(self._arrival(message, head, peer, wire), card)
+                self._request(self._arrival(message, head, peer, wire, trunk), card)
         except BadMessage as error:
             self._bad(error, peer, wire)
 
+    def admits(self, source: str) -> bool:
+        """Whether a connection from there is taken at all."""
+        if self._parts.sources.allows(source):
+            return True
+        self._stranger(source)
+        return False
+
     # --- requests -------------------------------------------------------------------------------------------------
 
-    def _arrival(self, request: Request, head: Head, peer: Address, wire: Wire) -> Arrival:
-        stamped = head.via.stamped(*peer)
+    def _arrival(self, request: Request, head: Head, peer: Address, wire: Wire, trunk: Trunk | None) -> Arrival:
+        stamped = head.via.stamped(*peer, force=wire.reliable)
         request.headers.setlist("Via", [stamped, *request.headers.getlist("Via")[1:]])
         try:
-            reply_to = TopVia.parse(stamped).reply_to
+            via = TopVia.parse(stamped)
+            reply_to = via.reply_to
         except ValueError as error:
             raise BadMessage(str(error)) from error
-        return Arrival(request, head, derive(head, request.target, wire.label), wire, peer, reply_to)
+        otherwise = via.reconnect if wire.reliable else None
+        return Arrival(request, head, derive(head, request.target, wire.label), wire, peer, reply_to, otherwise, trunk)
 
     def _request(self, arrival: Arrival, card: Card | None) -> None:
         self._counters.request(arrival.method, "card" if card else "outside")
         refusal = rules.check(arrival.request, arrival.head)
         if refusal is None and rules.loops(arrival.request, arrival.branch):
             refusal = Refusal(482)
+        if arrival.trunk is not None and arrival.trunk.tls_required and arrival.wire.kind != "TLS":
+            refusal = Refusal(403)
         if refusal is not None:
             self._refuse(arrival, refusal)
         elif arrival.method == "OPTIONS" and not arrival.head.to_tag:
@@ -137,7 +172,7 @@ class Proxy:
         head, branch = arrival.head, str(arrival.branch)
         entry = self._map.branch(branch)
         if entry is not None and entry.refusal:
-            arrival.wire.send(entry.refusal, arrival.reply_to)
+            arrival.answer(entry.refusal)
             return
         # The same call by another branch while the first one is out: the card says 482 to the second (RFC 3261 §8.2.2.2).
         earlier = entry or self._map.dialog(True, head.call_id, head.from_tag)
@@ -145,6 +180,8 @@ class Proxy:
             card = self._living(earlier.card, earlier.generation)
         elif self.draining:
             card = None
+        elif not self._admitted(arrival):
+            return
         else:
             try:
                 card = self._lines.take(branch, head.call_id, head.from_tag, self._parts.clock())
@@ -152,13 +189,34 @@ class Proxy:
                 card = None
         if card is None:
             self._counters.add("invites.no-line")
+            self._parts.calls.refused(True, head.call_id)
             self._refuse(arrival, Refusal(503))
             return
         if entry is None:
             entry = Entry(branch, head.call_id, head.from_tag, True, card.name, card.generation)
-            entry.request, entry.wire, entry.peer = arrival.request, arrival.wire, arrival.reply_to
+            entry.request = arrival.request
             self._map.add(entry)
-        self._to_card(arrival, card, host_port(*arrival.peer))
+        self._answers_go(entry, arrival)
+        self._to_card(arrival, card)
+
+    def _admitted(self, arrival: Arrival) -> bool:
+        """Whether a new call may have a line; it has its answer if not."""
+        admission, now = self._parts.admission, self._parts.clock()
+        if admission.floods(arrival.peer[0], str(arrival.branch), now):
+            self._answer(arrival, UNAVAILABLE.code, UNAVAILABLE.phrase)
+            return False
+        if arrival.trunk is None:
+            return True
+        refusal = admission.judge(arrival.request, arrival.head, arrival.trunk, now)
+        if refusal is not None:
+            self._refuse(arrival, refusal)
+            return False
+        self._parts.calls.begin(Use(True, arrival.head.call_id, arrival.peer[0]), now)
+        return True
+
+    def _answers_go(self, entry: Entry, arrival: Arrival) -> None:
+        """The connection of a caller may be another than before."""
+        entry.wire, entry.peer, entry.otherwise = arrival.wire, arrival.reply_to, arrival.otherwise
 
     def _in_dialog(self, arrival: Arrival) -> None:
         card = self._card_of(arrival)
@@ -172,11 +230,18 @@ class Proxy:
         if entry is not None and entry.refusal:
             self._answer(arrival, 200, "OK")
             return
-        entry = entry or self._map.dialog(True, arrival.head.call_id, arrival.head.from_tag)
+        if entry is None:
+            entry = self._map.dialog(True, arrival.head.call_id, arrival.head.from_tag)
+            if entry is not None and entry.restored:  # the INVITE came through another life of this edge
+                known, head = entry, arrival.head
+                branch = str(arrival.branch)
+                entry = Entry(branch, head.call_id, head.from_tag, True, known.card, known.generation, known.state)
+                self._map.add(entry)
         card = self._living(entry.card, entry.generation) if entry is not None else None
-        if card is None:
+        if card is None or entry is None:
             self._refuse(arrival, Refusal(481))
         else:
+            self._answers_go(entry, arrival)
             self._to_card(arrival, card)
 
     def _ack(self, arrival: Arrival) -> None:
@@ -209,19 +274,40 @@ class Proxy:
         card = self._lines.cards.get(name)
         return card if card is not None and card.generation == generation else None
 
-    def _to_card(self, arrival: Arrival, card: Card, source: str = "") -> None:
-        public = public_side(arrival.wire, arrival.peer[0])
+    def _to_card(self, arrival: Arrival, card: Card) -> None:
+        flow = ""
+        # Only who calls us directly is reached by the connection; a proxy before us wants its Record-Route followed.
+        if arrival.wire.reliable and arrival.method == "INVITE" and len(arrival.request.headers.getlist("Via")) == 1:
+            flow = self._parts.flows.token(Flow(arrival.wire.label, arrival.peer))
+        public = public_side(arrival.wire, arrival.peer[0], flow=flow, secure=arrival.branch.secure)
         try:
-            request = rewrite.request_to_card(arrival.request, self._side(card), public, str(arrival.branch), source)
+            told, number = self._told(arrival) if not arrival.head.to_tag else ((), None)
+            request = rewrite.request_to_card(arrival.request, self._side(card), public, str(arrival.branch), told, number)
         except ValueError as error:
             raise BadMessage(str(error), headers=arrival.request.headers) from error
         data = bytes(request)
         if len(data) > self._parts.card_limit:
             if arrival.method == "INVITE" and not arrival.head.to_tag:
                 self._lines.settled(card.name, str(arrival.branch))
+                self._parts.calls.refused(True, arrival.head.call_id)
             self._refuse(arrival, Refusal(513))
             return
         self._parts.wires.inside.send(data, card.address)
+
+    def _told(self, arrival: Arrival) -> tuple[tuple[tuple[str, str], ...], str | None]:
+        """What a card is told of a new call, and the number it is for; raises ValueError."""
+        trunk = arrival.trunk
+        number = None if trunk is None else dialled(trunk, arrival.request.target, arrival.request.headers)
+        if arrival.method != "INVITE":
+            return (), number
+        told = [(rewrite.SOURCE, host_port(*arrival.peer))]
+        if trunk is not None:
+            told.append((rewrite.TRUNK, trunk.name))
+            if trunk.srtp == "required":
+                told.append((rewrite.SRTP, "required"))
+            if trunk.numbers_in:
+                told.append((rewrite.CALLER, calling(trunk, arrival.request.headers)))
+        return tuple(told), number
 
     def _side(self, card: Card) -> CardSide:
         return CardSide(card.name, card.generation, card.address, self._parts.wires.inside.local)
@@ -245,7 +331,7 @@ class Proxy:
     def _answer(self, arrival: Arrival, code: int, phrase: str, extra: tuple[tuple[str, str], ...] = ()) -> bytes:
         data = bytes(response_to(arrival.request.headers, code, phrase, tag(arrival.head), extra))
         self._counters.response(code, "edge")
-        arrival.wire.send(data, arrival.reply_to)
+        arrival.answer(data)
         return data
 
     def _bad(self, error: BadMessage, peer: Address, wire: Wire) -> None:
@@ -256,13 +342,14 @@ class Proxy:
             return
         try:
             via = TopVia.parse(headers["Via"])
-            stamped = via.stamped(*peer)
-            address = TopVia.parse(stamped).reply_to
+            stamped = via.stamped(*peer, force=wire.reliable)
+            seen = TopVia.parse(stamped)
+            address, otherwise = seen.reply_to, seen.reconnect
         except ValueError:
             return
         headers.setlist("Via", [stamped, *headers.getlist("Via")[1:]])
         self._counters.response(error.code, "edge")
-        wire.send(bytes(response_to(headers, error.code, error.phrase, "srbad")), address)
+        wire.send(bytes(response_to(headers, error.code, error.phrase, "srbad")), address, otherwise)
 
     def _stranger(self, source: str) -> None:
         self._counters.dropped("source")
@@ -275,7 +362,8 @@ class Proxy:
     def _response(self, response: Response, head: Head, wire: Wire, card: Card | None) -> None:
         self._counters.response(response.code, "card" if card else "outside")
         if is_client(head.via.branch):
-            self._parts.orphans.answered(head.via.branch, response)
+            if not self._parts.answered(head.via.branch, response):
+                self._parts.orphans.answered(head.via.branch, response)
             return
         try:
             branch = Branch.parse(head.via.branch)
@@ -288,14 +376,14 @@ class Proxy:
         except ValueError:
             self._counters.dropped("not-our-response")
             return
-        if address is None or (branch.ingress == "c") == (card is not None):
+        if following is None or address is None or (branch.ingress == "c") == (card is not None):
             self._counters.dropped("not-our-response")
         elif card is not None:
-            self._response_out(response, head, card, branch, address)
+            self._response_out(response, head, card, branch, following)
         else:
             self._response_in(response, head, entry, address)
 
-    def _response_out(self, response: Response, head: Head, card: Card, branch: Branch, address: Address) -> None:
+    def _response_out(self, response: Response, head: Head, card: Card, branch: Branch, following: TopVia) -> None:
         wire = self._parts.wires.labelled(branch.ingress)
         if wire is None:
             self._counters.dropped("not-our-response")
@@ -305,10 +393,18 @@ class Proxy:
             entry.state, entry.request = "answered", None
             if response.code >= 300:
                 self._lines.settled(card.name, entry.branch)
+                self._parts.calls.refused(True, head.call_id)
             if response.code in (486, 500, 503):
                 self._parts.recount(card.name)
-        data = bytes(rewrite.response_from_card(response, self._side(card), public_side(wire, address[0])))
-        wire.send(data, address)
+        address = following.reply_to
+        public = public_side(wire, address[0], secure=branch.secure)
+        data = bytes(rewrite.response_from_card(response, self._side(card), public))
+        if not wire.reliable:
+            wire.send(data, address)
+        elif entry is not None and entry.wire is wire and entry.peer is not None and wire.connected(entry.peer):
+            wire.send(data, entry.peer)  # the caller's newest connection; its Via may name one that broke
+        else:
+            wire.send(data, address, following.reconnect)
 
     def _response_in(self, response: Response, head: Head, entry: Entry | None, address: Address) -> None:
         if self._lines.at(address) is None:
@@ -318,6 +414,8 @@ class Proxy:
             entry.provisional = True
             if response.code >= 200:
                 entry.state, entry.request = "answered", None
+            if response.code >= 300 and response.code not in (401, 407):
+                self._parts.calls.refused(False, head.call_id)
         data = bytes(rewrite.response_to_card(response))
         if len(data) > self._parts.card_limit:
             self._counters.dropped("long-response")

@@ -47,6 +47,17 @@ class Resolver:
             self._waiting[name] = [then]
             self._tasks.start(self._ask(name), name=f"resolve {name}")
 
+    async def ask(self, host: str) -> str | None:
+        """The same for who can wait."""
+        future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+
+        def found(address: str | None) -> None:
+            if not future.done():
+                future.set_result(address)
+
+        self.resolve(host, found)
+        return await future
+
     async def _ask(self, name: str) -> None:
         loop = asyncio.get_running_loop()
         address: str | None = None

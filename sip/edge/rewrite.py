@@ -15,6 +15,10 @@ from sip.uri import SipUri, bare, bracketed, each_address, host_port, plain, rev
 OWN = "x-switchroom-"
 SOURCE = "X-Switchroom-Source"
 LEASE = "X-Switchroom-Lease"
+TRUNK = "X-Switchroom-Trunk"
+SRTP = "X-Switchroom-Srtp"
+CALLER = "X-Switchroom-Caller"
+"""What a card is told of a new call besides its source: the trunk's name, whether SRTP is `required`, the caller's number."""
 
 PASSED = frozenset(
     {
@@ -97,26 +101,42 @@ class PublicSide:
 
     address: tuple[str, int]
     kind: str = "UDP"
+    flow: str = ""
+    """The name of the connection that the call came on."""
+    secure: bool = False
+    """Whether the call was asked for as `sips:`, which binds every hop (RFC 3261 §26.2.2)."""
+
+    @property
+    def scheme(self) -> str:
+        return "sips" if self.secure else "sip"
 
     @property
     def _transport(self) -> tuple[str, ...]:
-        return () if self.kind == "UDP" else (f"transport={self.kind.lower()}",)
+        return () if self.kind == "UDP" or self.secure else (f"transport={self.kind.lower()}",)
 
     @property
     def record_route(self) -> str:
-        return f"<sip:{host_port(*self.address)};lr{''.join(';' + p for p in self._transport)}>"
+        user = f"{self.flow}@" if self.flow else ""
+        return f"<{self.scheme}:{user}{host_port(*self.address)};lr{''.join(';' + p for p in self._transport)}>"
 
     def contact(self, uri: SipUri) -> SipUri:
         host, port = self.address
-        return SipUri("sip", uri.user, bracketed(host), port, self._transport)
+        return SipUri(self.scheme, uri.user, bracketed(host), port, self._transport)
 
 
 def via(address: tuple[str, int], kind: str, branch: str) -> str:
     return f"SIP/2.0/{kind} {host_port(*address)};branch={branch}"
 
 
-def request_to_card(request: Request, side: CardSide, public: PublicSide, branch: str, source: str = "") -> Request:
-    """A request for a card: the number dialled stays the user part; `source` is told where it matters (a new INVITE)."""
+def request_to_card(
+    request: Request,
+    side: CardSide,
+    public: PublicSide,
+    branch: str,
+    told: tuple[tuple[str, str], ...] = (),
+    number: str | None = None,
+) -> Request:
+    """A request for a card: the number dialled (or `number` for it) stays the user part; `told` are headers of our own."""
     headers = _allowed(request.headers)
     headers.remove("Route")
     _plain_addresses(headers)
@@ -125,10 +145,10 @@ def request_to_card(request: Request, side: CardSide, public: PublicSide, branch
         headers.push("Record-Route", side.record_route)
     headers.push("Via", via(side.inside, "UDP", branch))
     headers.set("Max-Forwards", str(max_forwards(request) - 1))
-    if source:
-        headers.set(SOURCE, source)
+    for name, value in told:
+        headers.set(name, value)
     headers.set("Content-Length", str(len(request.body)))
-    user = SipUri.parse(request.target).number
+    user = SipUri.parse(request.target).number if number is None else number
     return Request(request.method, str(SipUri("sip", user, bracketed(side.address[0]), side.address[1])), request.body, headers)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sip.edge.transport import Wire
-from sip.uri import NameAddress, SipUri
+from sip.uri import NameAddress, SipUri, revived
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,11 @@ class Taken:
     card: str = ""
     generation: str = ""
     public: tuple[str, int] | None = None
+    kind: str = ""
+    """The transport of our public entry, if it was there: UDP, TCP, TLS."""
+    secure: bool = False
+    flow: str = ""
+    """The name of a connection in our public entry."""
 
 
 class OwnRoutes:
@@ -58,4 +63,14 @@ class OwnRoutes:
     def _taken(self, rest: list[str], inner: SipUri | None, public: SipUri | None) -> Taken:
         card = (inner.parameter("card") if inner is not None else None) or ""
         generation = (inner.parameter("gen") if inner is not None else None) or ""
-        return Taken(rest, card, generation, None if public is None else public.address)
+        if public is None:
+            return Taken(rest, card, generation)
+        public = revived(public)
+        return Taken(rest, card, generation, public.address, transport(public), public.scheme == "sips", public.user or "")
+
+
+def transport(uri: SipUri, default: str = "UDP") -> str:
+    """The transport that a URI asks for (RFC 3263 §4.1, without DNS)."""
+    if uri.scheme.lower() == "sips":
+        return "TLS"
+    return (uri.parameter("transport") or default).upper()

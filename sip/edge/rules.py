@@ -18,6 +18,7 @@ PHRASES = {
     400: "Bad Request",
     403: "Forbidden",
     405: "Method Not Allowed",
+    407: "Proxy Authentication Required",
     420: "Bad Extension",
     481: "Call/Transaction Does Not Exist",
     482: "Loop Detected",

@@ -13,25 +13,37 @@ import structlog
 from media.control import edge as messages
 from media.control.envelope import ControlError
 from media.control.server import ControlServer
+from sip.edge import memory
+from sip.edge.admission import Admission
 from sip.edge.cards import Cards
+from sip.edge.certificate import CertificateError, TlsSecurity, own_pair
 from sip.edge.counters import Counters
+from sip.edge.flows import Flows
+from sip.edge.hops import Ways, verified_name
 from sip.edge.lines import Card, Lines, NoLineError
 from sip.edge.orphans import Orphans
 from sip.edge.proxy import Parts, Proxy
+from sip.edge.registrar import Registrar, registered_until
 from sip.edge.resolver import Resolver
 from sip.edge.routes import OwnRoutes
+from sip.edge.secret import signer
 from sip.edge.settings import Settings
 from sip.edge.softmap import SoftMap
 from sip.edge.sources import Sources
+from sip.edge.streams import StreamWire
 from sip.edge.tasks import Tasks
-from sip.edge.transport import INSIDE, UdpWire, own_hosts
+from sip.edge.transport import INSIDE, UdpWire, Wire, own_hosts
+from sip.edge.trunks import TrunkCalls
 from sip.edge.wires import Wires
 from sip.uri import host_port, split_host_port
 
 log = structlog.get_logger()
 
 NAMES_SECONDS = 30.0
-"""Seconds between look-ups of the host names among the sources."""
+"""Seconds between look-ups of the host names among the sources, and looks at the certificate."""
+
+TRIES = 20
+"""For a port that is free for UDP and for TCP."""
 
 
 class Edge:
@@ -47,15 +59,30 @@ class Edge:
         self._map = SoftMap(settings.remembered)
         self._sources = Sources(settings.allow)
         self._resolver = Resolver(self._tasks)
-        self._public = [
-            UdpWire(host, port, str(number), self._counters, public=settings.public)
-            for number, (host, port) in enumerate(settings.sip)
-        ]
+        self._security = _security(settings) if settings.sips else None
+        self._udp: list[UdpWire] = []
+        self._streams: list[StreamWire] = []
+        for number, (host, port) in enumerate(settings.sip):
+            self._bind(host, port, number)
+        for number, (host, port) in enumerate(settings.sips):
+            self._streams.append(self._stream(host, port, f"s{number}", self._security))
         self._inside = _bind_inside(settings.run / f"{settings.name}.inside", self._counters)
-        wires = Wires(list(self._public), self._inside)
+        public: list[Wire] = [*self._udp, *self._streams]
+        self._wires: list[Wire] = [self._inside, *public]
+        wires = Wires(public, self._inside)
         hosts = {*own_hosts(), settings.public} - {""}
-        routes = OwnRoutes(list(self._public), self._inside, hosts)
-        self._orphans = Orphans(self._tasks, wires, routes, self._map, self._resolver, self._counters)
+        routes = OwnRoutes(public, self._inside, hosts)
+        secret = signer(settings.run / f"{settings.name}.secret")
+        flows = Flows(secret)
+        ways = Ways(wires, flows, self._sources)
+        self._calls = TrunkCalls(self._sources)
+        self._admission = Admission(
+            self._calls, secret, self._counters, settings.flood, loopback=settings.flood_loopback, wall=time.time
+        )
+        self._registrar = Registrar(self._tasks, ways, self._resolver, routes.is_inside)
+        for stream in self._streams:
+            stream.on_left = self._registrar.lost
+        self._orphans = Orphans(self._tasks, ways, routes, self._map, self._resolver, self._counters)
         self._control = ControlServer(
             settings.run / f"{settings.name}.ctl",
             card=settings.name,
@@ -63,41 +90,54 @@ class Edge:
             commands=messages.EdgeCommand,
             handler=self._command,
         )
-        self._cards = Cards(settings, self._lines, self._map, self._orphans, self._tasks, self._control.emit)
+        self._cards = Cards(settings, self._lines, self._map, self._orphans, self._calls, self._tasks, self._control.emit)
         self._proxy = Proxy(
             Parts(
                 wires=wires,
+                ways=ways,
+                flows=flows,
                 routes=routes,
                 lines=self._lines,
                 softmap=self._map,
                 sources=self._sources,
+                calls=self._calls,
+                admission=self._admission,
                 resolver=self._resolver,
                 orphans=self._orphans,
                 counters=self._counters,
                 clock=loop.time,
                 card_limit=settings.card_limit,
                 recount=self._cards.recount,
+                answered=self._registrar.answered,
             )
         )
 
     @property
     def addresses(self) -> list[str]:
-        """The public sockets, as bound."""
-        return [host_port(*wire.local) for wire in self._public]
+        """The public UDP sockets, as bound; each port has TCP, too."""
+        return [host_port(*wire.local) for wire in self._udp]
+
+    @property
+    def listening(self) -> list[str]:
+        """Every public socket, as KIND HOST:PORT."""
+        return [f"{wire.kind} {host_port(*wire.local)}" for wire in self._wires if not wire.inside]
 
     async def run(self) -> None:
         """Serve until told to leave."""
         async with self._tasks, self._control:
             try:
+                self._remember()
                 await self._cards.start()
-                for wire in (self._inside, *self._public):
+                for wire in self._wires:
                     await wire.open(self._proxy.receive)
                 self._tasks.start(self._watch_names(), name="host names of sources")
-                log.info("edge serves", sip=self.addresses, inside=host_port(*self._inside.local), cards=len(self._lines.cards))
+                self._registrar.configure(self._sources.trunks)
+                log.info("edge serves", sip=self.listening, inside=host_port(*self._inside.local), cards=len(self._lines.cards))
                 await self._stop.wait()
             finally:
+                await self._registrar.close()
                 await self._cards.close()
-                for wire in (*self._public, self._inside):
+                for wire in reversed(self._wires):
                     await wire.close()
         log.info("edge has left")
 
@@ -121,6 +161,57 @@ class Edge:
 
     def _used(self) -> int:
         return sum(self._lines.used(card) for card in self._lines.cards.values())
+
+    # --- sockets and memory -------------------------------------------------------------------------------------
+
+    def _bind(self, host: str, port: int, number: int) -> None:
+        """UDP and TCP on one port; a free one may be free for one of them only. Raises OSError."""
+        for attempt in range(TRIES):
+            udp = UdpWire(host, port, str(number), self._counters, public=self._settings.public)
+            try:
+                stream = self._stream(*udp.local, f"t{number}", None)
+            except OSError:
+                udp.release()
+                if port or attempt == TRIES - 1:
+                    raise
+                continue
+            self._udp.append(udp)
+            self._streams.append(stream)
+            return
+
+    def _stream(self, host: str, port: int, label: str, security: TlsSecurity | None) -> StreamWire:
+        settings = self._settings
+        return StreamWire(
+            host,
+            port,
+            label,
+            self._counters,
+            self._tasks,
+            settings.streams,
+            lambda source: self._proxy.admits(source),
+            public=settings.public,
+            security=security,
+        )
+
+    def _remember(self) -> None:
+        """The trunks that the edge before us knew: their calls must not wait for the exchange."""
+        found = memory.load(self._memory)
+        if found is not None:
+            try:
+                self._take(found)
+            except ValueError as error:
+                log.warning("what the edge before knew of trunks cannot be used", error=str(error))
+
+    @property
+    def _memory(self) -> Path:
+        return self._settings.run / f"{self._settings.name}.trunks"
+
+    def _take(self, body: messages.Configure) -> None:
+        """Raises ValueError, and changes nothing then."""
+        if self._security is not None:
+            self._security.trust({verified_name(trunk): trunk.tls_ca for trunk in body.trunks if verified_name(trunk)})
+        self._sources.configure(body.allow, body.trunks)
+        self._look_up_names()
 
     # --- commands -------------------------------------------------------------------------------------------------
 
@@ -146,10 +237,11 @@ class Edge:
 
     async def _configure(self, body: messages.Configure) -> None:
         try:
-            self._sources.configure(body.allow, body.trunks)
+            self._take(body)
         except ValueError as error:
             raise ControlError("bad-source", str(error)) from error
-        self._look_up_names()
+        memory.save(self._memory, body)
+        self._registrar.configure(body.trunks)
         await self._cards.configure(body.cards)
 
     def _lease(self, body: messages.LeaseLine) -> messages.Lease:
@@ -172,6 +264,25 @@ class Edge:
             cards=[self._card(card) for card in self._lines.cards.values()],
             draining=self._proxy.draining,
             counters=counters,
+            listening=self.listening,
+            trunks=[self._trunk(trunk) for trunk in self._sources.trunks],
+        )
+
+    def _trunk(self, trunk: messages.Trunk) -> messages.TrunkState:
+        now = asyncio.get_running_loop().time()
+        calls, refused = self._calls.count(trunk, now), self._admission.refused[trunk.name]
+        found = self._registrar.state(trunk.name)
+        if found is None:
+            return messages.TrunkState(trunk.name, calls, trunk.max_calls, refused)
+        return messages.TrunkState(
+            trunk.name,
+            calls,
+            trunk.max_calls,
+            refused,
+            found.state,
+            registered_until(found, now),
+            found.code,
+            found.detail,
         )
 
     def _card(self, card: Card) -> messages.CardLines:
@@ -187,7 +298,20 @@ class Edge:
     async def _watch_names(self) -> None:
         while True:
             self._look_up_names()
+            if self._security is not None:
+                self._security.reload()
             await asyncio.sleep(NAMES_SECONDS)
+
+
+def _security(settings: Settings) -> TlsSecurity:
+    """The certificate of TLS sockets; raises CertificateError."""
+    if settings.certificate is not None:
+        return TlsSecurity(settings.certificate, settings.key or settings.certificate)
+    names = {settings.public, *(host for host, _ in settings.sips)}
+    try:
+        return TlsSecurity(*own_pair(settings.keys or settings.run, names))
+    except OSError as error:
+        raise CertificateError(f"A certificate of our own cannot be written: {error}.") from error
 
 
 def _bind_inside(file: Path, counters: Counters) -> UdpWire:

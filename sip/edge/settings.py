@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from sip.edge.limits import StreamLimits
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -20,7 +22,20 @@ class Settings:
     name: str = "edge"
     """Our name; the control socket is `<name>.ctl`."""
     sip: tuple[tuple[str, int], ...] = (("127.0.0.1", 5060),)
-    """Public UDP sockets, each with its host and port; port 0 takes a free one."""
+    """Public sockets, each with its host and port, for UDP and TCP alike; port 0 takes a free one."""
+    sips: tuple[tuple[str, int], ...] = ()
+    """Public TLS sockets."""
+    keys: Path | None = None
+    """Where our own certificate lives (made if it is not there); None: the run directory."""
+    certificate: Path | None = None
+    key: Path | None = None
+    """A certificate (with its chain) and its key to use instead, PEM."""
+    streams: StreamLimits = field(default_factory=StreamLimits)
+    """What TCP and TLS peers may cost."""
+    flood: float = 100.0
+    """New calls a second that one source may offer; more get 503. 0: no limit."""
+    flood_loopback: bool = False
+    """Whether that holds for this machine itself, too."""
     public: str = ""
     """The address that Via, Record-Route and Contact say of us; empty: the socket's own."""
     allow: tuple[Network, ...] = LOOPBACK

@@ -30,6 +30,8 @@ class Entry:
     request: Request | None = None
     wire: Wire | None = None
     peer: Address | None = None
+    otherwise: Address | None = None
+    """Where answers go by a new connection, when the one to `peer` is gone."""
     refusal: bytes = b""
     provisional: bool = False
     restored: bool = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from media.control.edge import Trunk
 from sip.edge.settings import Network
@@ -21,6 +22,19 @@ def network(text: str) -> Network:
     return ipaddress.ip_network(text.strip().strip("[]"), strict=False)
 
 
+def trunk_target(trunk: Trunk) -> tuple[str, int]:
+    """Where a trunk's calls go; raises ValueError."""
+    return split_host_port(trunk.target, 5061 if trunk.transport == "tls" else 5060)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What an address may: be served, and as whom."""
+
+    allowed: bool
+    trunk: Trunk | None = None
+
+
 class Sources:
     """Decides by source address; names of trunks are filled in as they are resolved."""
 
@@ -28,23 +42,26 @@ class Sources:
         self.trunks: list[Trunk] = []
         self._static = static
         self._networks: tuple[Network, ...] = static
+        self._of_trunks: list[tuple[Network, Trunk]] = []
         self._named: dict[str, str] = {}
-        self._decided: OrderedDict[str, bool] = OrderedDict()
-        self._names: set[str] = set()
+        self._decided: OrderedDict[str, Standing] = OrderedDict()
+        self._names: dict[str, Trunk] = {}
 
     def configure(self, allow: list[str], trunks: list[Trunk]) -> None:
         """Replace what Configure said before; raises ValueError and changes nothing if a CIDR is none."""
         networks = [*self._static, *(network(text) for text in allow)]
-        names: set[str] = set()
+        of_trunks: list[tuple[Network, Trunk]] = []
+        names: dict[str, Trunk] = {}
         for trunk in trunks:
-            target = [split_host_port(trunk.target)[0]] if trunk.target else []
+            target = [trunk_target(trunk)[0]] if trunk.target else []
             for text in (*trunk.sources, *target):
                 try:
-                    networks.append(network(text))
+                    of_trunks.append((network(text), trunk))
                 except ValueError:
-                    names.add(text.lower())
+                    names.setdefault(text.lower(), trunk)
         self.trunks = list(trunks)
         self._networks = tuple(networks)
+        self._of_trunks = sorted(of_trunks, key=lambda each: -each[0].prefixlen)  # the closest fit, then the first one written
         self._names = names
         self._named = {name: ip for name, ip in self._named.items() if name in names}
         self._decided.clear()
@@ -61,6 +78,14 @@ class Sources:
 
     def allows(self, address: str) -> bool:
         """Whether what comes from (or goes to) this address is served."""
+        return self.standing(address).allowed
+
+    def trunk_of(self, address: str) -> Trunk | None:
+        """The trunk that has this address."""
+        return self.standing(address).trunk
+
+    def standing(self, address: str) -> Standing:
+        """What this address may."""
         known = self._decided.get(address)
         if known is None:
             known = self._decide(address)
@@ -69,20 +94,24 @@ class Sources:
                 self._decided.popitem(last=False)
         return known
 
-    def _decide(self, address: str) -> bool:
-        if address in self._named.values():
-            return True
+    def _decide(self, address: str) -> Standing:
+        for name, known in self._named.items():
+            if known == address:
+                return Standing(True, self._names[name])
         try:
             ip = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
-            return False
+            return Standing(False)
         if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
             ip = ip.ipv4_mapped
-        return any(ip.version == net.version and ip in net for net in self._networks)
+        for net, trunk in self._of_trunks:
+            if ip.version == net.version and ip in net:
+                return Standing(True, trunk)
+        return Standing(any(ip.version == net.version and ip in net for net in self._networks))
 
     def trunk_for(self, host: str) -> Trunk | None:
         """The trunk that a Request-URI's host means: by its name, or by its target's host."""
         for trunk in self.trunks:
-            if trunk.target and host.lower() in (trunk.name.lower(), split_host_port(trunk.target)[0].lower()):
+            if trunk.target and host.lower() in (trunk.name.lower(), trunk_target(trunk)[0].lower()):
                 return trunk
         return None

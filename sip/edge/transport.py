@@ -1,4 +1,4 @@
-"""How messages come and go. The proxy knows `Wire` only, so that TCP and TLS can stand beside UDP."""
+"""How messages come and go: what a wire is, and the one for UDP (TCP and TLS are in `streams`)."""
 
 from __future__ import annotations
 
@@ -27,19 +27,42 @@ class Wire(Protocol):
     """One listening point."""
 
     label: str
-    """Names it in branches: a number for public ones, `c` for the one towards cards."""
+    """Names it in branches, the same after a restart: `0` for UDP, `t0` for TCP, `s0` for TLS, `c` towards cards."""
     kind: str
     """As in a Via: UDP, TCP, TLS."""
     inside: bool
+    reliable: bool
+    """Whether it has connections, and nothing needs to be repeated."""
 
     @property
     def local(self) -> Address: ...
+
+    async def open(self, receiver: Receiver) -> None: ...
+
+    async def close(self) -> None: ...
 
     def advertised(self, peer: str) -> Address:
         """What we call ourselves towards this peer."""
         ...
 
-    def send(self, data: bytes, address: Address) -> None: ...
+    def connected(self, address: Address) -> bool:
+        """Whether a connection with this peer is up."""
+        ...
+
+    def send(
+        self,
+        data: bytes,
+        address: Address,
+        otherwise: Address | None = None,
+        *,
+        name: str = "",
+        failed: Callable[[], None] | None = None,
+    ) -> None:
+        """Send to a peer; a stream without a connection opens one to `otherwise` (else to `address`).
+
+        `name` is what the peer's certificate must be for; `failed` is called if no connection comes about.
+        """
+        ...
 
 
 Receiver = Callable[[bytes, Address, Wire], None]
@@ -49,6 +72,7 @@ class UdpWire(asyncio.DatagramProtocol):
     """A UDP socket: bound when made, read when `open`ed; what comes in between waits in the kernel."""
 
     kind = "UDP"
+    reliable = False
 
     def __init__(self, host: str, port: int, label: str, counters: Counters, *, inside: bool = False, public: str = "") -> None:
         self.label = label
@@ -71,7 +95,7 @@ class UdpWire(asyncio.DatagramProtocol):
             raise
         name = self._socket.getsockname()
         self.local: Address = (name[0], name[1])
-        self._wildcard = name[0] in ("0.0.0.0", "::")  # noqa: S104  compared, not bound
+        self._wildcard = is_wildcard(name[0])
 
     async def open(self, receiver: Receiver) -> None:
         """Begin to read."""
@@ -85,6 +109,10 @@ class UdpWire(asyncio.DatagramProtocol):
             await self._closed.wait()
         self._socket.close()
 
+    def release(self) -> None:
+        """Give the port back before it was ever read."""
+        self._socket.close()
+
     def advertised(self, peer: str) -> Address:
         if self._public and not self.inside:
             return self._public, self.local[1]
@@ -92,7 +120,18 @@ class UdpWire(asyncio.DatagramProtocol):
             return local_towards(peer, self._socket.family == socket.AF_INET6), self.local[1]
         return self.local
 
-    def send(self, data: bytes, address: Address) -> None:
+    def connected(self, address: Address) -> bool:
+        return False
+
+    def send(
+        self,
+        data: bytes,
+        address: Address,
+        otherwise: Address | None = None,
+        *,
+        name: str = "",
+        failed: Callable[[], None] | None = None,
+    ) -> None:
         if self._transport is not None and self._transport.is_closing():
             self._counters.add("unsent.closed")
             return
@@ -123,6 +162,10 @@ class UdpWire(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         self._counters.add("unsent.icmp")
+
+
+def is_wildcard(host: str) -> bool:
+    return host in ("0.0.0.0", "::")  # noqa: S104  compared, not bound
 
 
 @functools.lru_cache(maxsize=1_024)

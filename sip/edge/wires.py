@@ -5,9 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from sip.edge.rewrite import PublicSide
-from sip.edge.transport import Wire
-
-WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  compared, not bound
+from sip.edge.transport import Wire, is_wildcard
 
 
 class Wires:
@@ -17,15 +15,19 @@ class Wires:
         self.public = public
         self.inside = inside
         self._labels = {wire.label: wire for wire in public}
+        self._kinds = {kind: [wire for wire in public if wire.kind == kind] for kind in ("UDP", "TCP", "TLS")}
 
     def labelled(self, label: str) -> Wire | None:
         return self._labels.get(label)
 
-    def towards(self, host: str, known: tuple[str, int] | None = None) -> Wire:
-        """The public socket for a peer: the one its dialog names, else one of the family whose reach fits."""
+    def towards(self, host: str, known: tuple[str, int] | None = None, kind: str = "UDP") -> Wire | None:
+        """The public socket for a peer: the one its dialog names, else one whose family and reach fit; None: no such kind."""
+        wires = self._kinds.get(kind)
+        if not wires:
+            return None
         if known is not None:
-            for wire in self.public:
-                if wire.local[1] == known[1] and (wire.local[0] in (known[0], *WILDCARDS) or len(self.public) == 1):
+            for wire in wires:
+                if wire.local[1] == known[1] and (wire.local[0] == known[0] or is_wildcard(wire.local[0]) or len(wires) == 1):
                     return wire
         peer = ipaddress.ip_address(host.partition("%")[0])
 
@@ -33,8 +35,9 @@ class Wires:
             own = ipaddress.ip_address(wire.local[0].partition("%")[0])
             return own.version != peer.version, not own.is_unspecified and own.is_loopback != peer.is_loopback
 
-        return min(self.public, key=unfit)
+        return min(wires, key=unfit)
 
 
-def public_side(wire: Wire, peer: str) -> PublicSide:
-    return PublicSide(wire.advertised(peer), wire.kind)
+def public_side(wire: Wire, peer: str, *, flow: str = "", secure: bool = False) -> PublicSide:
+    """`secure` holds on TLS only."""
+    return PublicSide(wire.advertised(peer), wire.kind, flow, secure and wire.kind == "TLS")

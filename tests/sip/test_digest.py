@@ -23,7 +23,7 @@ TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=20
 def test_the_example_of_rfc_7616(algorithm: str, response: str) -> None:
     sent = Credentials.parse(
         'Digest username="Mufasa", realm="http-auth@example.org", uri="/dir/index.html", '
-        f'algorithm={algorithm}, nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFH4GiTo0v", nc=00000001, '
+        f'algorithm={algorithm}, nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", nc=00000001, '
         f'cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", qop=auth, response="{response}", '
         'opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
     )
@@ -52,8 +52,13 @@ def test_what_we_answer_we_accept(username: str, password: str, realm: str, algo
 
 
 def test_the_strongest_challenge_is_answered() -> None:
-    values = ['Digest realm="a", nonce="1"', 'Digest realm="a", nonce="2", algorithm=SHA-256, qop="auth-int,auth"',
-              'Digest realm="a", nonce="3", algorithm=SHA-512-256', "Basic x", 'Digest realm="a", nonce="4", qop="auth-int"']  # fmt: skip
+    values = [
+        'Digest realm="a", nonce="1"',
+        'Digest realm="a", nonce="2", algorithm=SHA-256, qop="auth-int,auth"',
+        'Digest realm="a", nonce="3", algorithm=SHA-512-256',
+        "Basic x",
+        'Digest realm="a", nonce="4", qop="auth-int"',
+    ]
     assert strongest(values).nonce == "2"
     assert strongest(values[:1]).qop == ""
     with pytest.raises(ValueError, match="no challenge"):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -72,6 +74,8 @@ class Peer(asyncio.DatagramProtocol):
 class Phone(Peer):
     """The outside: builds requests as a user agent would, follows route sets."""
 
+    kind = "UDP"
+
     def build(
         self,
         method: str,
@@ -90,7 +94,7 @@ class Phone(Peer):
         request = Request(method, target, body)
         headers = request.headers
         host, port = bracketed(self.address[0]), self.address[1]
-        headers.add("Via", f"SIP/2.0/UDP {host}:{port};branch={branch or f'z9hG4bKt{number}'};rport")
+        headers.add("Via", f"SIP/2.0/{self.kind} {host}:{port};branch={branch or f'z9hG4bKt{number}'};rport")
         headers.setlist("Route", routes or [])
         headers.add("Max-Forwards", "70")
         headers.add("From", f'"Tester" <sip:caller@{host}>;tag={from_tag or f"f{number}"}')
@@ -160,7 +164,8 @@ class Dialog:
         request = Request(method, self.target)
         headers = request.headers
         host, port = bracketed(peer.address[0]), peer.address[1]
-        headers.add("Via", f"SIP/2.0/UDP {host}:{port};branch=z9hG4bKd{next(_ids)};rport")
+        kind = getattr(peer, "kind", "UDP")
+        headers.add("Via", f"SIP/2.0/{kind} {host}:{port};branch=z9hG4bKd{next(_ids)};rport")
         headers.setlist("Route", self.routes)
         headers.add("Max-Forwards", "70")
         headers.add("From", self.local)
@@ -171,6 +176,77 @@ class Dialog:
             headers.add("Contact", peer.contact)
         headers.add("Content-Length", "0")
         return request
+
+
+class StreamPhone(Phone):
+    """The same over TCP, or over TLS when it has contexts; it listens, too. `lines` are connections it can be told to cut."""
+
+    kind = "TCP"
+
+    def __init__(self, server: ssl.SSLContext | None = None, client: ssl.SSLContext | None = None) -> None:
+        super().__init__()
+        self.kind = "TCP" if server is None else "TLS"
+        self.lines: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.taken = 0
+        """Connections that others opened to us."""
+        self.raw: asyncio.Queue[bytes] = asyncio.Queue()
+        self._contexts = (server, client)
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self, host: str = "127.0.0.1") -> StreamPhone:
+        self._server = await asyncio.start_server(self._accepted, host, 0, ssl=self._contexts[0])
+        self.address = self._server.sockets[0].getsockname()[:2]
+        return self
+
+    async def dial(self, address: tuple[str, int]) -> StreamPhone:
+        """Connect; what is sent goes there from now on."""
+        reader, writer = await asyncio.open_connection(*address, ssl=self._contexts[1])
+        self.lines.append((reader, writer))
+        self._listen(reader)
+        return self
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.taken += 1
+        self.lines.append((reader, writer))
+        self._listen(reader)
+
+    def _listen(self, reader: asyncio.StreamReader) -> None:
+        task = asyncio.get_running_loop().create_task(self._read(reader))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+            while True:
+                head = await reader.readuntil(b"\r\n")
+                if head == b"\r\n":
+                    self.raw.put_nowait(head)
+                    continue
+                head += await reader.readuntil(b"\r\n\r\n")
+                length = int(re.findall(rb"\r\nContent-Length: (\d+)\r\n", head)[0])
+                self.inbox.put_nowait((parse(head + await reader.readexactly(length)), self.address))
+        self.raw.put_nowait(b"")
+
+    def send(self, message: Request | Response | bytes, address: tuple[str, int]) -> None:
+        self.lines[-1][1].write(bytes(message))
+
+    def cut(self) -> None:
+        """End every connection, but go on listening."""
+        for _, writer in self.lines:
+            writer.close()
+        self.lines = []
+
+    def close(self) -> None:
+        self.cut()
+        if self._server is not None:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+
+    @property
+    def contact(self) -> str:
+        return f"<sip:peer@{host_port(*self.address)};transport={self.kind.lower()}>"
 
 
 @dataclass

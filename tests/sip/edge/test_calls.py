@@ -10,7 +10,7 @@ import pytest
 from media.control import edge as messages
 from media.control import line
 from media.control.envelope import ControlError
-from sip.message import Request, Response, TopVia
+from sip.message import Request, TopVia
 from sip.uri import NameAddress, split_host_port
 from tests.sip.edge.peers import SDP, Dialog, FakeCard, Front, Phone, answer, edge_here
 
@@ -319,29 +319,6 @@ async def test_a_stranger_on_the_inner_socket_is_no_card(edge: Front, phone: Pho
 
 
 # --- sips and transports ----------------------------------------------------------------------------------------------
-
-
-async def test_sips_and_transport_become_plain_and_come_back(edge: Front, phone: Phone, card: FakeCard) -> None:
-    invite = phone.build("INVITE", f"sips:5000@{edge.uri};transport=tls")
-    contact = f"<sip:peer@{phone.address[0]}:{phone.address[1]};transport=tcp>"
-    upstream = f"<sip:{phone.address[0]}:{phone.address[1]};lr;transport=tls>"
-    invite.headers.set("Contact", contact)
-    invite.headers.set("Record-Route", upstream)
-    phone.send(invite, edge.address)
-    got = await card.sip.request("INVITE")
-    assert got.target == target_of(card, "5000")
-    plain = got.headers["Contact"] + "".join(got.headers.getlist("Record-Route"))
-    assert ";transport=" not in plain
-    assert "sips:" not in plain
-    ok = answer(got, 200, "OK", contact=card.sip.contact, tag="ct")
-    card.sip.send(ok, inner(got))
-    response: Response = await phone.response(200)
-    assert response.headers.getlist("Record-Route")[-1] == upstream
-    ours = Dialog.of_server(got, ok)
-    card.sip.send(ours.request(card.sip, "BYE"), inner(got))
-    bye = await phone.request("BYE")
-    assert f"<{bye.target}>" == contact
-    assert bye.headers.getlist("Route") == [upstream]
 
 
 # --- sockets ----------------------------------------------------------------------------------------------------------

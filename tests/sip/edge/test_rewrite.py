@@ -63,7 +63,7 @@ def test_only_known_headers_reach_a_card(request: Request, word: str) -> None:
     request.headers.add("X-Switchroom-" + word, "1")
     request.headers.add("Q-" + word, "1")
     request.headers.add("x-kept", "1")
-    went = rewrite.request_to_card(request, SIDE, PUBLIC, VIA, "192.0.2.1:5060")
+    went = rewrite.request_to_card(request, SIDE, PUBLIC, VIA, ((rewrite.SOURCE, "192.0.2.1:5060"),))
     names = {name.lower() for name in went.headers.keys()}  # noqa: SIM118
     assert {n for n in names if n.startswith("x-switchroom-")} == {"x-switchroom-source"}
     assert all(n in rewrite.PASSED or n.startswith("x-") for n in names)
@@ -98,6 +98,11 @@ def test_other_transports_say_so() -> None:
     assert tls.record_route == "<sip:[2001:db8::1]:5061;lr;transport=tls>"
     assert str(tls.contact(SipUri.parse("sip:a@127.0.0.1:4;ob"))) == "sip:a@[2001:db8::1]:5061;transport=tls"
     assert NameAddress.parse(rewrite.plain_route(tls.record_route)).uri.parameter("transport") is None
+    secure = PublicSide(("192.0.2.1", 5061), "TLS", "f00", True)
+    assert secure.record_route == "<sips:f00@192.0.2.1:5061;lr>"
+    assert str(secure.contact(SipUri.parse("sip:a@127.0.0.1:4"))) == "sips:a@192.0.2.1:5061"
+    back = NameAddress.parse(each_address([rewrite.plain_route(secure.record_route)], revived)[0])
+    assert (back.uri.scheme, back.uri.user) == ("sips", "f00")
 
 
 @given(requests(), words)
