@@ -289,7 +289,15 @@ async def test_a_refused_command_is_said(open_page: OpenPage, exchange: FakeExch
     await expect(page.get_by_test_id("notice")).to_contain_text("The exchange refuses hold now.")
     await page.get_by_role("button", name="Dismiss").click()
     await expect(page.get_by_test_id("notice")).to_have_count(0)
+    await page.get_by_test_id("log-out").click()
+    await expect(page.get_by_test_id("notice")).to_contain_text("You are in a call")
+    await expect(page.get_by_test_id("call")).to_be_visible()
+
+
+async def test_a_refused_log_out_stays_on_the_desk(open_page: OpenPage, exchange: FakeExchange) -> None:
+    page = await open_page("/desk", "agent1")
+    await softphone(page, "ready")
     exchange.refuse.add("log_out")
     await page.get_by_test_id("log-out").click()
-    await expect(page.get_by_test_id("notice")).to_contain_text("log_out")
-    await expect(page.get_by_test_id("call")).to_be_visible()
+    await expect(page.get_by_test_id("notice")).to_contain_text("The exchange refuses log_out now.")
+    await expect(page.get_by_test_id("softphone-state")).to_be_visible()
