@@ -19,6 +19,7 @@ from exchange.brain.cards import Cards
 from exchange.brain.house import House
 from exchange.brain.ice import IceServers
 from exchange.brain.ids import uuid7
+from exchange.brain.ledger import BrokenHouse
 from exchange.brain.records import Input
 from media.control import desk
 from media.control.envelope import ControlError
@@ -53,6 +54,8 @@ class Seat:
         self.owner: Session | None = None
         self.shown: dict[str, Any] = {}
         """The contact that the pages showed last; the wrap-up goes on showing it when the call and its details are gone."""
+        self.returning = False
+        """After a restart of the exchange: the pages have a while to come back before anything is said of their absence."""
         self.lost: asyncio.TimerHandle | None = None
         self.away: asyncio.TimerHandle | None = None
 
@@ -105,7 +108,11 @@ class Desks:
             seat.away.cancel()
             seat.away = None
         if view.state == "logged-out":
-            await self._event(routing.AgentLoggedIn(0, user.id))
+            try:
+                await self._event(routing.AgentLoggedIn(0, user.id))
+            except BaseException:
+                self.closed(seat, session)  # nobody holds this page, so nobody would ever take it away
+                raise
         self._presence(seat)
         self.push(user.id)
         return session
@@ -201,7 +208,7 @@ class Desks:
     def desk_ready(self, card: str, inventory: desk.Inventory) -> None:
         """A desk card is (again) there: its living connections are our agents' softphones."""
         held = {c.connection for c in inventory.connections}
-        for record in inventory.connections:
+        for record in sorted(inventory.connections, key=lambda c: c.since, reverse=True):
             if record.owner.startswith("web:"):
                 continue
             seat = self._seat(record.owner)
@@ -225,8 +232,14 @@ class Desks:
         for view in self._house.engine.agents():
             if view.state != "logged-out":
                 seat = self._seat(view.id)
-                asyncio.get_running_loop().call_later(RETURN_GRACE, self._presence, seat)
+                seat.returning = True
+                asyncio.get_running_loop().call_later(RETURN_GRACE, self._returned, seat)
                 seat.away = asyncio.get_running_loop().call_later(RETURN_GRACE + LOG_OUT_AFTER, self._log_out, seat)
+
+    def _returned(self, seat: Seat) -> None:
+        """Who is not back by now is away, and lost to the one they talked with."""
+        seat.returning = False
+        self._changed(seat)
 
     # --- presence -------------------------------------------------------------------------------------------------
 
@@ -248,7 +261,8 @@ class Desks:
 
     def _presence(self, seat: Seat) -> None:
         view = self._house.engine.agent(seat.agent)
-        if view is None or view.state == "logged-out" or view.reachable == seat.ready:
+        seat.returning = seat.returning and not seat.ready
+        if view is None or view.state == "logged-out" or view.reachable == seat.ready or seat.returning:
             return
         why = "" if seat.ready else ("no-page" if not seat.sessions else f"softphone-{seat.state}")
         self._try(routing.AgentReachable(0, seat.agent, seat.ready, why))
@@ -261,7 +275,9 @@ class Desks:
 
     def _log_out(self, seat: Seat) -> None:
         seat.away = None
-        if not seat.sessions and seat.agent not in self._house.by_agent:
+        if seat.agent in self._house.by_agent:
+            seat.away = asyncio.get_running_loop().call_later(LOG_OUT_AFTER, self._log_out, seat)
+        elif not seat.sessions:
             self._try(routing.AgentLoggedOut(0, seat.agent))
 
     def _try(self, event: routing.Event) -> None:
@@ -269,6 +285,8 @@ class Desks:
             self._act(records.Routing(event))
         except Refused as error:
             log.info("presence refused", event_kind=routing.kind(event), code=error.code)
+        except BrokenHouse:
+            log.critical("the exchange starts anew")
 
     async def _event(self, event: routing.Event) -> None:
         await self.ask(records.Routing(event))
@@ -279,6 +297,8 @@ class Desks:
             durable = self._act(input)
         except Refused as error:
             raise ApiError(409, error.code, error.message) from error
+        except BrokenHouse as error:
+            raise ApiError(503, "restarting", "The exchange is starting anew. Please try again in a moment.") from error
         await durable
 
     # --- snapshots ------------------------------------------------------------------------------------------------

@@ -177,7 +177,7 @@ class Exchange(Listener):
             log.exception("worker failed", contact=worker.contact, card=worker.card, call=worker.call)
             if self.workers.get(worker.contact) is worker:
                 del self.workers[worker.contact]
-            self._order(worker.card, line.EndCall(worker.call))
+            self.order(worker.card, line.EndCall(worker.call))
 
     # --- line cards -----------------------------------------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class Exchange(Listener):
             case line.Collected():
                 self._collected(contact, body, source)
             case line.TransferRequested(call=call, party=party):
-                self._order(card, line.AnswerTransfer(call, party, False))
+                self.order(card, line.AnswerTransfer(call, party, False))
             case _:
                 log.debug("line event", card=card, body=type(body).__name__, contact=contact)
 
@@ -219,7 +219,7 @@ class Exchange(Listener):
         if entry is None:
             self.refused_calls += 1
             log.info("no such entry point", card=card, call=call.call, **{"pii.dnis": call.dnis})
-            self._order(card, line.Reject(call.call, call.party, 404, "not-found"))
+            self.order(card, line.Reject(call.call, call.party, 404, "not-found"))
             return
         contact = uuid7()
         detail = Details(call.ani, call.dnis, call.display, dict(call.headers))
@@ -270,7 +270,7 @@ class Exchange(Listener):
             if message is not None and message_collect(id) == body.collect:
                 message.why = RECORD_ENDS[body.why]
                 talk = self.house.talks[contact]
-                self._order(talk.card, line.StopRecord(talk.call, message_recording(contact, id)))
+                self.order(talk.card, line.StopRecord(talk.call, message_recording(contact, id)))
             return
         command = self._outstanding(contact, body.collect)
         if command is not None:
@@ -309,12 +309,12 @@ class Exchange(Listener):
         del self._messages[id]
         talk = self.house.talks.get(message.contact)
         if body.quiet and talk is not None:
-            self._order(card, line.StopCollect(body.call, talk.party, message_collect(id)))
+            self.order(card, line.StopCollect(body.call, talk.party, message_collect(id)))
         why = "silence" if body.quiet else message.why or "ended"
         ended = msgspec.convert({"type": "recorded", "seconds": seconds, "why": why}, Recorded)
         self.put(records.FlowAnswer(message.contact, CommandDone(id, ended)))
 
-    def _order(self, card: str, body: line.LineCommand) -> None:
+    def order(self, card: str, body: line.LineCommand) -> None:
         """A command that nobody waits for."""
 
         async def send() -> None:
@@ -369,7 +369,7 @@ class Exchange(Listener):
                 if record.arrived is not None and not resumed and record.answered == 0:
                     self._arrived(card, inventory.generation, record.arrived, record.started, None)
                 elif record.arrived is None or record.answered:
-                    self._order(card, line.EndCall(record.call))
+                    self.order(card, line.EndCall(record.call))
 
     def line_dead(self, card: str, generation: str) -> None:
         self.put(records.CardDied(card, generation))

@@ -145,7 +145,8 @@ class WebCalls:
             if call.lost is not None:
                 call.lost.cancel()
                 call.lost = None
-            if not call.contact:
+            if not call.line_card:
+                call.line_card = self._line_card()
                 self._exchange.group.create_task(self._arrive(call))
         elif change.state == "lost" and call.lost is None:
             call.lost = asyncio.get_running_loop().call_later(LOST_SECONDS, self._gone, call, "media-timeout")
@@ -173,8 +174,8 @@ class WebCalls:
         """The audio is there: make a call with the browser as its customer; then it is a contact like any other."""
         exchange = self._exchange
         entry = exchange.entry_points().get(call.entry_point)
-        card = self._line_card()
-        if entry is None or card is None:
+        card = call.line_card
+        if entry is None or not card:
             self._end(call, "no-line")
             return
         contact, name = uuid7(), uuid7()
@@ -188,7 +189,11 @@ class WebCalls:
             await exchange.cards.desk(call.card).command(desk.Patch(call.connection, party, there, here, rate))
         except ControlError as error:
             log.warning("web call failed", contact=contact, code=error.code)
+            exchange.order(card, line.EndCall(name))
             self._end(call, error.code)
+            return
+        if self._calls.get(call.connection) is not call:
+            exchange.order(card, line.EndCall(name))  # hung up meanwhile: nobody would ever end this contact
             return
         generation = exchange.cards.line(card).generation
         call.contact = contact
@@ -200,14 +205,14 @@ class WebCalls:
         exchange.put(arrived, None, rows)
         call.change("connected")
 
-    def _line_card(self) -> str | None:
-        """The card with the fewest calls; a web caller needs its bridge, none of its lines."""
+    def _line_card(self) -> str:
+        """The card with the fewest calls (empty: none is up); a web caller needs its bridge, none of its lines."""
         exchange = self._exchange
         load = dict.fromkeys(exchange.cards.line_cards_up, 0)
         for talk in exchange.house.talks.values():
             if talk.card in load:
                 load[talk.card] += 1
-        return min(load, key=lambda card: (load[card], card), default=None)
+        return min(load, key=lambda card: (load[card], card), default="")
 
     def _gone(self, call: WebCall, reason: str) -> None:
         if call.contact and call.contact in self._exchange.house.talks:
