@@ -4,6 +4,7 @@ StorageError
 ├── EmbeddedPostgresError   the embedded server cannot be prepared or does not come up
 ├── MigrationError          the database is not one this version can use
 ├── DatabaseAway            PostgreSQL does not answer (retryable)
+├── BadSearch               what is searched for cannot be in the database
 └── Superseded              another writer of the log has a newer epoch; this one must stop
 """
 
@@ -24,6 +25,10 @@ class MigrationError(StorageError):
 
 class DatabaseAway(StorageError):
     """PostgreSQL does not answer; the same may work in a moment."""
+
+
+class BadSearch(StorageError):
+    """What is searched for cannot be in the database: no cursor of ours, a text or a time that it cannot hold."""
 
 
 class Superseded(StorageError):

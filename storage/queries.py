@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +14,7 @@ import asyncpg
 import msgspec
 
 from storage.database import Database
+from storage.errors import BadSearch
 
 Row = asyncpg.Record
 
@@ -49,33 +53,41 @@ def encode_cursor(at: datetime, id: object) -> str:
 
 
 def decode_cursor(text: str) -> tuple[datetime, str]:
-    """Raises ValueError for a text that is no cursor of ours."""
+    """Raises BadSearch for a text that is no cursor of ours."""
     try:
         at, _, id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition("|")
-        moment = datetime.fromisoformat(at)
-    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
-        raise ValueError("not a cursor") from error
+        moment, id = datetime.fromisoformat(at), str(uuid.UUID(id))
+    except (binascii.Error, ValueError) as error:
+        raise BadSearch("that is not a cursor") from error
     if moment.tzinfo is None:
-        raise ValueError("not a cursor")
+        raise BadSearch("that is not a cursor")
     return moment, id
 
 
 class Queries:
-    """Reads over one database; every method may raise DatabaseAway."""
+    """Reads over one database; every method may raise DatabaseAway, and BadSearch for what the database cannot hold."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+        try:
+            async with self._database.connection() as connection:
+                yield connection
+        except asyncpg.DataError as error:
+            raise BadSearch("the database cannot hold such a value") from error
+
     async def _fetch(self, sql: str, *args: Any) -> list[Row]:
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             return list(await connection.fetch(sql, *args))
 
     async def _row(self, sql: str, *args: Any) -> Row | None:
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             return await connection.fetchrow(sql, *args)
 
     async def _execute(self, sql: str, *args: Any) -> None:
-        async with self._database.connection() as connection:
+        async with self._connection() as connection:
             await connection.execute(sql, *args)
 
     # --- people and sessions --------------------------------------------------------------------------------------
@@ -151,7 +163,7 @@ class Queries:
     # --- contacts -------------------------------------------------------------------------------------------------
 
     async def contacts(self, by: Filter) -> Found:
-        """Newest first; raises ValueError for a bad cursor."""
+        """Newest first; raises BadSearch for a bad cursor."""
         where, args = _where(by, "c.arrived", "c.id", {"c.ani": by.number, "c.agent": by.agent, "c.queue": by.queue})
         if by.final is not None:
             args.append(by.final)
@@ -186,7 +198,7 @@ class Queries:
     # --- recordings -----------------------------------------------------------------------------------------------
 
     async def recordings(self, by: Filter) -> Found:
-        """Newest first, those thrown away left out; raises ValueError for a bad cursor."""
+        """Newest first, those thrown away left out; raises BadSearch for a bad cursor."""
         columns = {"c.ani": by.number, "r.agent": by.agent, "coalesce(r.queue, c.queue)": by.queue}
         where, args = _where(by, "r.started", "r.id", columns)
         args.append(by.limit + 1)

@@ -70,7 +70,13 @@ STATEMENTS = {
 def contact_arrived(
     id: str, channel: str, ani: str, dnis: str, display: str, entry_point: str, at: float, cad: dict[str, str]
 ) -> RowWrite:
-    return RowWrite("contact_arrived", [id, channel, ani, dnis, display, entry_point, at, json.dumps(cad)])
+    told = json.dumps({_text(name): _text(value) for name, value in cad.items()})
+    return RowWrite("contact_arrived", [id, channel, _text(ani), _text(dnis), _text(display), entry_point, at, told])
+
+
+def _text(text: str) -> str:
+    """What a caller says of itself, without the one character that PostgreSQL refuses: the row must not be lost for it."""
+    return text.replace("\0", "")
 
 
 def contact_placed(id: str, queue: str | None, agent: str | None) -> RowWrite:

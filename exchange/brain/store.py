@@ -32,7 +32,7 @@ from api.ports import Search
 from media.vault.errors import VaultError
 from media.vault.store import StoredFile, Vault
 from storage import queries
-from storage.errors import DatabaseAway
+from storage.errors import BadSearch, DatabaseAway
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,8 +47,8 @@ def at_the_border(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Co
             return await method(*args, **kwargs)
         except DatabaseAway as error:
             raise ApiError(503, "database-away", "The database does not answer. Please try again in a moment.") from error
-        except ValueError as error:
-            raise ApiError(422, "invalid", f"query.before: {error}.") from error
+        except BadSearch as error:
+            raise ApiError(422, "invalid", f"This cannot be searched for: {error}.") from error
 
     return wrapped
 
@@ -106,13 +106,12 @@ class Store:
 
     @at_the_border
     async def contact(self, id: str) -> ContactDetail | None:
-        if not _is_uuid(id):
-            return None
-        row = await self._queries.contact(id)
-        if row is None:
+        found = _uuid(id)
+        row = await self._queries.contact(found) if found else None
+        if found is None or row is None:
             return None
         segments, legs, recordings = await asyncio.gather(
-            self._queries.segments(id), self._queries.legs(id), self._queries.recordings_of(id)
+            self._queries.segments(found), self._queries.legs(found), self._queries.recordings_of(found)
         )
         return ContactDetail(
             **self._contact(row),
@@ -130,7 +129,7 @@ class Store:
 
     @at_the_border
     async def recording(self, id: str) -> RecordingDetail | None:
-        row = await self._queries.recording(id) if _is_uuid(id) else None
+        row = await self._recording_row(id)
         if row is None:
             return None
         return RecordingDetail(
@@ -142,14 +141,18 @@ class Store:
 
     @at_the_border
     async def audio(self, id: str) -> Sound | None:
-        row = await self._queries.recording(id) if _is_uuid(id) else None
+        row = await self._recording_row(id)
         if row is None or row["state"] != "stored":
             return None
         try:
             file = await asyncio.to_thread(self._vault().open, row["file"], row["wrapped_key"])
         except VaultError as error:
             raise ApiError(500, error.code, error.message) from error
-        return Sound(file, row["media_type"], f"{row['started']:%Y%m%d-%H%M%S}-{str(id)[:8]}.ogg")
+        return Sound(file, row["media_type"], f"{row['started']:%Y%m%d-%H%M%S}-{str(row['id'])[:8]}.ogg")
+
+    async def _recording_row(self, id: str) -> queries.Row | None:
+        found = _uuid(id)
+        return await self._queries.recording(found) if found else None
 
     # --- lists ----------------------------------------------------------------------------------------------------
 
@@ -208,9 +211,9 @@ def _leg(row: queries.Row) -> Leg:
     return Leg(**{name: row[name] for name in names.split()}, quality=json.loads(row["quality"]))
 
 
-def _is_uuid(text: str) -> bool:
+def _uuid(text: str) -> str | None:
+    """An id as the database writes it; None for what is no id."""
     try:
-        uuid.UUID(text)
+        return str(uuid.UUID(text))
     except ValueError:
-        return False
-    return True
+        return None

@@ -14,7 +14,7 @@ import pytest
 
 from storage import rows
 from storage.database import Database
-from storage.errors import Superseded
+from storage.errors import BadSearch, Superseded
 from storage.log import EventLog, LogRow
 from storage.queries import Filter, Queries
 from tests.tools.postgres import PostgresServer
@@ -157,5 +157,5 @@ async def test_pages_follow_each_other_without_gap_or_double(dsn: str, tmp_path:
                 break
             before = page.next
         assert sorted(seen) == sorted(ids)
-        with pytest.raises(ValueError, match="cursor"):
+        with pytest.raises(BadSearch, match="cursor"):
             await queries.contacts(Filter(before="nonsense"))
