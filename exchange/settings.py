@@ -222,6 +222,9 @@ class Settings(BaseSettings):
         1, ge=0, le=16, description="Processes that hold the connections of callers from the web; 0: nobody calls from a page."
     )
     web_calls: int = Field(8, ge=1, le=1000, description="Callers from the web at the same time.")
+    web_calls_a_minute: int = Field(
+        6, ge=1, le=10_000, description="Calls from the web that one address (of IPv6: one /64) may begin in a minute."
+    )
     bridge_rate: Rate = Field(
         16000,
         description="Sampling rate of the bridges: 16000 keeps G.722 and browsers wideband, 8000 is for all-G.711 sites.",

@@ -144,7 +144,10 @@ class Brain:
             exchange.unrecorded,
         )
         exchange.shop.bridge = exchange.bridge
-        exchange.web = self.web_calls = WebCalls(exchange, most=self.settings.web_calls, ice=self.ice.of)
+        chosen = self.settings
+        exchange.web = self.web_calls = WebCalls(
+            exchange, most=chosen.web_calls, a_minute=chosen.web_calls_a_minute, ice=self.ice.of
+        )
 
     async def _live(self, stack: contextlib.AsyncExitStack, exchange: Exchange, queries: Queries, flows: list[Flow]) -> None:
         tasks = [

@@ -80,9 +80,7 @@ class Bridge:
         card, connection = seat
         old_party, old_desk = worker.party, worker.desk
         party = f"agent-{secrets.token_hex(4)}"
-        self.contacts[party] = worker.contact
-        while len(self.contacts) > MOST_REMEMBERED:
-            del self.contacts[next(iter(self.contacts))]
+        self.remember(party, worker.contact)
         number = worker.card.removeprefix("linecard")
         stem = f"p{number}-{party[6:]}"
         here, there = str(self._cards.run / f"{stem}-l"), str(self._cards.run / f"{stem}-d")
@@ -109,6 +107,12 @@ class Bridge:
             if old_desk is not None:
                 await self._unpatch(old_desk, old_party)
         return True
+
+    def remember(self, party: str, contact: str) -> None:
+        """Whose patch this is, until its figures come."""
+        self.contacts[party] = contact
+        while len(self.contacts) > MOST_REMEMBERED:
+            del self.contacts[next(iter(self.contacts))]
 
     async def _part(self, worker: Worker) -> None:
         """Nobody talks with the customer now."""

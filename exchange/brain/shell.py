@@ -55,7 +55,11 @@ class WebCallers(Protocol):
 
     def connection_changed(self, change: desk.ConnectionChanged) -> None: ...
 
+    def talk_changed(self, contact: str) -> None: ...
+
     def over(self, contact: str) -> None: ...
+
+    def desk_ready(self, inventory: desk.Inventory) -> None: ...
 
     def desk_dead(self, card: str) -> None: ...
 
@@ -129,6 +133,7 @@ class Exchange(Listener):
                 worker.do(effect)
         for contact in outcome.talks:
             self.touch(contact)
+            self.web.talk_changed(contact)
         for agent in outcome.agents:
             self.desks.push(agent)
         if any(isinstance(e, decided.ContactChanged) for e in outcome.decided):
@@ -238,7 +243,8 @@ class Exchange(Listener):
             elif change.state == "ended":
                 reason = change.termination.reason if change.termination is not None else "error"
                 log.info("customer's leg ended", contact=contact, reason=reason)
-                self.put(records.CustomerGone(contact, reason), source, [tables.leg_ended(contact, change, at)])
+                rows = [tables.leg_ended(contact, change, at, web=talk.web)]
+                self.put(records.CustomerGone(contact, reason), source, rows)
         elif change.state == "ended" and worker is not None and change.party == worker.party:
             worker.party, worker.desk, worker.links = "", None, None
             worker.touch()
@@ -394,6 +400,7 @@ class Exchange(Listener):
     def desk_ready(self, card: str, inventory: desk.Inventory) -> None:
         self._patches[card] = {c.patch: (card, c.connection) for c in inventory.connections if c.patch}
         self.desks.desk_ready(card, inventory)
+        self.web.desk_ready(inventory)
 
     def desk_dead(self, card: str) -> None:
         self._patches.pop(card, None)

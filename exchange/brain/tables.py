@@ -31,14 +31,25 @@ def leg_connected(contact: str, party: str, at: float) -> RowWrite:
     return rows.leg(contact, party, "sip", connected=at)
 
 
-def leg_ended(contact: str, change: line.PartyChanged, at: float) -> RowWrite:
-    """The typed end of a SIP leg, with its quality."""
+def web_leg(contact: str, party: str, at: float) -> RowWrite:
+    """A web caller's leg: connected before the contact is there; its quality comes from the desk card."""
+    return rows.leg(contact, party, "webrtc", owner="web", started=at, connected=at)
+
+
+def web_leg_ended(contact: str, party: str, reason: str, at: float) -> RowWrite:
+    """A web caller who left, as the desk card or the page tells it."""
+    by = "remote" if reason == "remote-hangup" else "system"
+    return rows.leg(contact, party, "webrtc", ended=at, result="answered", reason=reason, by=by)
+
+
+def leg_ended(contact: str, change: line.PartyChanged, at: float, *, web: bool = False) -> RowWrite:
+    """The typed end of a customer's leg, with its quality."""
     end = change.termination or line.Termination("failed", "error")
-    quality = _figures(change.quality) if change.quality is not None else None
+    quality = _figures(change.quality) if change.quality is not None and not web else None
     return rows.leg(
         contact,
         change.party,
-        "sip",
+        "webrtc" if web else "sip",
         ended=at,
         result=end.result,
         reason=end.reason,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import secrets
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import structlog
 
 from api.errors import ApiError
@@ -21,11 +23,10 @@ from media.control.envelope import ControlError
 
 log = structlog.get_logger()
 
-CALLS_A_MINUTE = 6
-"""From one address; enough for a person who tries again, too few for a flood."""
 MOST_ADDRESSES = 10_000
 MOST_SDP = 64 * 1024
 CONNECT_SECONDS = 15.0
+NOT_NOW = "Calls from the web cannot be taken at the moment. Please try again later."
 LOST_SECONDS = 10.0
 """A web caller whose audio stays away for so long has hung up."""
 
@@ -42,6 +43,8 @@ class WebCall:
         self.entry_point = ""
         self.name = ""
         self.state = "new"
+        self.talking = False
+        self.admitted = False
         self.send = send
         self.lost: asyncio.TimerHandle | None = None
         self._calls = calls
@@ -51,6 +54,8 @@ class WebCall:
         match kind:
             case "ping":
                 return {}
+            case "ice":
+                return self._calls.ice_servers(self)
             case "start":
                 return await self._calls.start(self, fields)
             case "digits":
@@ -66,19 +71,20 @@ class WebCall:
         """The page is gone: so is the caller."""
         self._calls.closed(self)
 
-    def change(self, state: str, reason: str = "") -> None:
-        """Tell the page."""
-        if self.state != state:
-            self.state = state
-            self.send({"type": "web_call", "state": state, "reason": reason})
+    def change(self, state: str, reason: str = "", *, talking: bool = False) -> None:
+        """Tell the page what is new."""
+        if (self.state, self.talking) != (state, talking):
+            self.state, self.talking = state, talking
+            self.send({"type": "web_call", "state": state, "reason": reason, "talking": talking})
 
 
 class WebCalls:
     """All web callers of this exchange."""
 
-    def __init__(self, exchange: Exchange, *, most: int, ice: Callable[[str], list[desk.IceServer]]) -> None:
+    def __init__(self, exchange: Exchange, *, most: int, a_minute: int, ice: Callable[[str], list[desk.IceServer]]) -> None:
         self._exchange = exchange
         self._most = most
+        self._a_minute = a_minute
         self._ice = ice
         self._calls: dict[str, WebCall] = {}
         self._recent: OrderedDict[str, deque[float]] = OrderedDict()
@@ -89,21 +95,28 @@ class WebCalls:
 
     # --- what the page asks ---------------------------------------------------------------------------------------
 
+    def ice_servers(self, call: WebCall) -> dict[str, Any]:
+        """The servers by which a browser finds its way to us; they cost as much of the caller's limit as the call itself."""
+        self._admit(call)
+        return {"ice_servers": [msgspec.to_builtins(server) for server in self._ice("web")]}
+
     async def start(self, call: WebCall, fields: dict[str, Any]) -> dict[str, Any]:
         """Connect the browser; the call begins when its audio is there."""
         if call.state != "new":
             raise ApiError(409, "already-calling", "This page is calling already.")
         number, sdp, name = fields.get("entry_point"), fields.get("sdp"), fields.get("name", "")
         if not isinstance(number, str) or not isinstance(sdp, str) or not isinstance(name, str) or len(sdp) > MOST_SDP:
-            raise ApiError(422, "invalid", "entry_point, sdp and name must be texts.")
+            raise ApiError(422, "invalid", "entry_point, sdp and name must be texts, of a sensible length.")
+        self._admit(call)  # before the number is looked up: numbers are not to be tried out
         entry = self._exchange.entry_points().get(number)
         if entry is None or not entry.web:
             raise ApiError(404, "no-such-entry-point", "This number cannot be called from the web.")
-        self._admit(call.address)
-        cards = self._exchange.cards.web_cards_up
-        if not cards:
-            raise ApiError(503, "no-desk-card", "Calls from the web cannot be taken at the moment.")
-        call.card, call.connection, call.entry_point, call.name = cards[0], uuid7(), number, name[:80]
+        card = self._web_card()
+        if card is None:
+            raise ApiError(503, "no-desk-card", NOT_NOW)
+        if len(self._calls) >= self._most:
+            raise ApiError(503, "all-lines-busy", "All lines are busy. Please try again in a moment.")
+        call.card, call.connection, call.entry_point, call.name = card, uuid7(), number, name.strip()[:80]
         call.change("connecting")
         self._calls[call.connection] = call
         command = desk.Connect(call.connection, f"web:{call.connection}", sdp, self._ice("web"))
@@ -111,7 +124,11 @@ class WebCalls:
             answer = await self._exchange.cards.desk(call.card).command(command, desk.Connected, timeout=CONNECT_SECONDS)
         except ControlError as error:
             self._end(call, error.code)
-            raise ApiError(400 if error.code.startswith("bad") else 503, error.code, error.message) from error
+            if error.code.startswith("bad"):
+                raise ApiError(400, error.code, f"The offer of this browser cannot be taken: {error.message}") from error
+            raise ApiError(503, error.code, NOT_NOW) from error
+        if call.connection not in self._calls:
+            raise ApiError(409, "ended", "The call has ended.")
         return {"sdp": answer.sdp}
 
     async def digits(self, call: WebCall, digits: object) -> None:
@@ -153,6 +170,15 @@ class WebCalls:
         elif change.state in {"closed", "failed"}:
             self._gone(call, change.reason or "remote-hangup")
 
+    def talk_changed(self, contact: str) -> None:
+        """Somebody took the contact, or let it go."""
+        talk = self._exchange.house.talks.get(contact)
+        if talk is None or not talk.web or talk.gone or talk.final:
+            return
+        for call in self._calls.values():
+            if call.contact == contact:
+                call.change("connected", talking=bool(talk.agent))
+
     def over(self, contact: str) -> None:
         """The contact has ended: so has the call."""
         for call in [c for c in self._calls.values() if c.contact == contact]:
@@ -163,10 +189,17 @@ class WebCalls:
         for call in [c for c in self._calls.values() if c.card == card]:
             self._gone(call, "card-died")
 
+    def desk_ready(self, inventory: desk.Inventory) -> None:
+        """A card is there: connections of web callers whom we do not know were another exchange's."""
+        for record in inventory.connections:
+            if record.owner.startswith("web:") and record.connection not in self._calls:
+                self._exchange.group.create_task(self._disconnect(inventory.card, record.connection))
+
     def expect_nobody(self) -> None:
         """After a restart: the pages of web calls cannot come back to them."""
         for talk in [t for t in self._exchange.house.talks.values() if t.web]:
-            self._exchange.put(records.CustomerGone(talk.contact, "page-lost"))
+            row = tables.web_leg_ended(talk.contact, talk.party, "page-lost", time.time())
+            self._exchange.put(records.CustomerGone(talk.contact, "page-lost"), None, [row])
 
     # --- the call -------------------------------------------------------------------------------------------------
 
@@ -182,7 +215,7 @@ class WebCalls:
         party = f"web-{secrets.token_hex(4)}"
         stem = f"p{card.removeprefix('linecard')}-{party[4:]}"
         here, there = str(exchange.cards.run / f"{stem}-l"), str(exchange.cards.run / f"{stem}-d")
-        exchange.bridge.contacts[party] = contact
+        exchange.bridge.remember(party, contact)
         rate = exchange.cards.rates.get(card, 16000)
         try:
             await exchange.cards.line(card).command(line.OpenPatch(name, party, here, there))
@@ -200,10 +233,19 @@ class WebCalls:
         detail = Details(call.name or "web", call.entry_point, call.name)
         exchange.details[contact] = detail
         arrived = records.Arrived(contact, card, generation, name, party, entry.id, entry.flow, web=True)
-        rows = [tables.contact_arrived(contact, entry.id, detail, time.time())]
+        now = time.time()
+        rows = [tables.contact_arrived(contact, entry.id, detail, now), tables.web_leg(contact, party, now)]
         log.info("web call arrived", contact=contact, card=card, entry_point=entry.id)
         exchange.put(arrived, None, rows)
         call.change("connected")
+
+    def _web_card(self) -> str | None:
+        """The card with the fewest web callers."""
+        load = dict.fromkeys(self._exchange.cards.web_cards_up, 0)
+        for call in self._calls.values():
+            if call.card in load:
+                load[call.card] += 1
+        return min(load, key=lambda card: (load[card], card), default=None)
 
     def _line_card(self) -> str:
         """The card with the fewest calls (empty: none is up); a web caller needs its bridge, none of its lines."""
@@ -215,8 +257,10 @@ class WebCalls:
         return min(load, key=lambda card: (load[card], card), default="")
 
     def _gone(self, call: WebCall, reason: str) -> None:
-        if call.contact and call.contact in self._exchange.house.talks:
-            self._exchange.put(records.CustomerGone(call.contact, reason))
+        talk = self._exchange.house.talks.get(call.contact)
+        if talk is not None and not talk.gone:
+            row = tables.web_leg_ended(talk.contact, talk.party, reason, time.time())
+            self._exchange.put(records.CustomerGone(talk.contact, reason), None, [row])
         self._end(call, reason)
 
     def _end(self, call: WebCall, reason: str) -> None:
@@ -225,25 +269,35 @@ class WebCalls:
         if call.lost is not None:
             call.lost.cancel()
         call.change("ended", reason)
-        self._exchange.group.create_task(self._disconnect(call))
+        self._exchange.group.create_task(self._disconnect(call.card, call.connection))
 
-    async def _disconnect(self, call: WebCall) -> None:
+    async def _disconnect(self, card: str, connection: str) -> None:
         try:
-            await self._exchange.cards.desk(call.card).command(desk.Disconnect(call.connection, "ended"))
+            await self._exchange.cards.desk(card).command(desk.Disconnect(connection, "ended"))
         except ControlError as error:
-            log.info("web caller's connection", card=call.card, code=error.code)
+            log.info("web caller's connection", card=card, code=error.code)
 
-    def _admit(self, address: str) -> None:
-        """Raises ApiError 429 or 503 when one address calls too often, or too many call at once."""
-        now = time.monotonic()
+    def _admit(self, call: WebCall) -> None:
+        """Count the call once; raises ApiError 429 when its address calls too often."""
+        if call.admitted:
+            return
+        now, address = time.monotonic(), _network(call.address)
         times = self._recent.setdefault(address, deque())
         self._recent.move_to_end(address)
         while len(self._recent) > MOST_ADDRESSES:
             self._recent.popitem(last=False)
         while times and now - times[0] > 60:
             times.popleft()
-        if len(times) >= CALLS_A_MINUTE:
+        if len(times) >= self._a_minute:
             raise ApiError(429, "too-many-calls", "Too many calls from your address. Please wait a minute and try again.")
-        if len(self._calls) >= self._most:
-            raise ApiError(503, "all-lines-busy", "All lines are busy. Please try again in a moment.")
         times.append(now)
+        call.admitted = True
+
+
+def _network(address: str) -> str:
+    """What is counted as one caller: an address; of IPv6 the /64, which is one household's."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((known, 64), strict=False)) if known.version == 6 else address
