@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import heapq
 import itertools
 import socket
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 LONGEST_WAIT = 0.5
 """Seconds that one wait in pjsip takes at most, should a wake-up datagram ever be lost."""
+COLLECT = 2.0
+"""Seconds between two runs of the garbage collector."""
 SWITCH_INTERVAL = 0.001
 """Seconds after which a thread must hand over the interpreter: the bridge's clock waits for it with a frame in hand."""
 
@@ -58,6 +61,10 @@ class Engine:
         ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(begin, ready), name="pjsip", daemon=True)
         sys.setswitchinterval(SWITCH_INTERVAL)
+        # Garbage may hold objects of pjsua2, whose destructors abort the process in a thread that pjlib does not know, and wait
+        # for each other on the bridge's clock: only our thread collects. What is there already is no garbage.
+        gc.freeze()
+        gc.disable()
         self._thread.start()
         return ready
 
@@ -112,8 +119,13 @@ class Engine:
             ready.set_exception(error)
             return
         ready.set_result(None)
+        self._collect()
         while not self._stopping:
             self._turn(self._handle)
+
+    def _collect(self) -> None:
+        gc.collect()
+        self.later(COLLECT, self._collect)
 
     def _turn(self, handle: Callable[[int], Any]) -> None:
         self.turns += 1

@@ -58,19 +58,21 @@ class PatchParty(Party):
         super().__init__(call, party, "connected")
         self.peer = peer
         self._host = host
-        self._media = PatchPort(f"patch {party}", own, peer, rate, access)
+        self._media: PatchPort | None = PatchPort(f"patch {party}", own, peer, rate, access)
         self.port = Port(self._media, f"patch {party}")
 
     def end(self, reason: str, code: int = 0) -> None:
         if not self.alive:
             return
-        sent, received, lost, late = self._media.counters()
         media, port = self._media, self.port
-        media.mute()
-        self.port = None
-        if port is not None:
-            self._host.bridge.retire(port, media.close)
-        quality = Quality("patch", sent, received, lost, late)
+        # Call and party know each other: what they hold would be freed by the garbage collector, at a time of its own.
+        self._media = self.port = None
+        quality = Quality("patch")
+        if media is not None:
+            quality = Quality("patch", *media.counters())
+            media.mute()
+            if port is not None:
+                self._host.bridge.retire(port, media.close)
         self._host.party_ended(self, local_end(reason, connected=True, incoming=False), quality)
 
     def record(self) -> PartyRecord:
