@@ -125,6 +125,9 @@ def split_list(text: str, separator: str = ",", *, empty: bool = False) -> list[
     """The items of a header's list: commas in quotes and in brackets separate nothing. `empty` keeps empty items."""
     if separator not in text:
         return [text.strip()] if empty or text.strip() else []
+    if '"' not in text and "<" not in text:  # nothing to hide a separator in: as most Vias are
+        parts = [part.strip() for part in text.split(separator)]
+        return parts if empty else [part for part in parts if part]
     items: list[str] = []
     start = at = 0
     quoted = bracketed = False

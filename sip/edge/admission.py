@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
@@ -45,11 +44,11 @@ class Admission:
         self._trunks = Rates(GUARDED)
         self._flooded: OrderedDict[str, None] = OrderedDict()
 
-    def floods(self, source: str, branch: str, now: float) -> bool:
+    def floods(self, source: str, branch: str, loopback: bool, now: float) -> bool:
         """Whether this source offers more new calls than anybody may; a call that was refused so stays refused."""
         if branch in self._flooded:
             return True
-        if not self._flood or (not self._loopback and ipaddress.ip_address(source.partition("%")[0]).is_loopback):
+        if not self._flood or (loopback and not self._loopback):
             return False
         if self._sources.take(source, self._flood, now):
             return False

@@ -202,7 +202,8 @@ class Proxy:
     def _admitted(self, arrival: Arrival) -> bool:
         """Whether a new call may have a line; it has its answer if not."""
         admission, now = self._parts.admission, self._parts.clock()
-        if admission.floods(arrival.peer[0], str(arrival.branch), now):
+        loopback = self._parts.sources.standing(arrival.peer[0]).loopback
+        if admission.floods(arrival.peer[0], str(arrival.branch), loopback, now):
             self._answer(arrival, UNAVAILABLE.code, UNAVAILABLE.phrase)
             return False
         if arrival.trunk is None:

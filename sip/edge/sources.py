@@ -33,6 +33,7 @@ class Standing:
 
     allowed: bool
     trunk: Trunk | None = None
+    loopback: bool = False
 
 
 class Sources:
@@ -106,8 +107,8 @@ class Sources:
             ip = ip.ipv4_mapped
         for net, trunk in self._of_trunks:
             if ip.version == net.version and ip in net:
-                return Standing(True, trunk)
-        return Standing(any(ip.version == net.version and ip in net for net in self._networks))
+                return Standing(True, trunk, ip.is_loopback)
+        return Standing(any(ip.version == net.version and ip in net for net in self._networks), None, ip.is_loopback)
 
     def trunk_for(self, host: str) -> Trunk | None:
         """The trunk that a Request-URI's host means: by its name, or by its target's host."""
