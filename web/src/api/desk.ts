@@ -1,5 +1,7 @@
 /** The messages of the desk's WebSocket (`/api/v1/desk`), all times seconds since 1970 by the server's clock. */
 
+import type { Reply } from "./replies";
+
 export type AgentState = "available" | "idle" | "reserved" | "engaged" | "wrap-up" | "not-responding" | "logged-out";
 
 export interface Code {
@@ -71,11 +73,7 @@ export interface DeskSnapshot {
   time: number;
 }
 
-export type DeskReply =
-  | { type: "reply"; id: number; ok: true; result?: Record<string, unknown> }
-  | { type: "reply"; id: number; ok: false; error: { code: string; message: string } };
-
-export type DeskMessage = DeskSnapshot | DeskReply;
+export type DeskMessage = DeskSnapshot | Reply;
 
 /** What each command carries. */
 export interface DeskCommands {

@@ -3,8 +3,8 @@
 import { Alert, Button, Group, Stack, Text } from "@mantine/core";
 import { MicOff, MonitorX, PlugZap, TriangleAlert, Volume2 } from "lucide-react";
 import type { ReactNode } from "react";
+import { microphoneAdvice } from "../media/microphone";
 import { useDesk, useDeskView } from "./hooks";
-import { microphoneAdvice } from "./microphone";
 
 interface BannerProps {
   id: string;

@@ -4,9 +4,10 @@ import { Badge, Button, Group, Kbd, Stack, Text, Title } from "@mantine/core";
 import { CircleDot, CirclePause, Grid3x3, Mic, MicOff, Pause, PhoneOff, Play } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import type { DeskCommands, DeskContact } from "../api/desk";
+import { DigitsPad, isDigit } from "../ui/digits";
 import { clock } from "../ui/format";
-import { DigitsPad, isDigit } from "./digits";
-import { KEYS, useDesk, useDeskView, useKeys, useSecondsSince } from "./hooks";
+import { useKeys } from "../ui/keys";
+import { KEYS, useDesk, useDeskView, useSecondsSince } from "./hooks";
 import { RECORDING_WORDS } from "./words";
 
 export function CallPanel({ contact }: { contact: DeskContact }) {

@@ -3,10 +3,10 @@
 import type { DeskCommands, DeskSnapshot } from "../api/desk";
 import { get } from "../api/http";
 import type { User } from "../api/types";
-import { Ring } from "./audio";
+import { Ring } from "../media/audio";
+import { Microphone, type MicrophoneView } from "../media/microphone";
 import { ServerClock } from "./clock";
 import { DeskLink, type LinkState } from "./link";
-import { Microphone, type MicrophoneView } from "./microphone";
 import { Softphone, type SoftphoneView } from "./softphone";
 
 export interface DeskView {
@@ -83,7 +83,7 @@ export class Desk {
   start(): void {
     this.softphone.start();
     this.link.start();
-    this.microphone.start();
+    void this.microphone.start();
     window.addEventListener("online", this.#hurry);
     document.addEventListener("visibilitychange", this.#hurry);
   }

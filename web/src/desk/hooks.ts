@@ -1,6 +1,6 @@
-/** What the desk's parts share: the open desk, its clock, keyboard shortcuts. */
+/** What the desk's parts share: the open desk, its clock, the keys' names. */
 
-import { createContext, useContext, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
 import type { Desk, DeskView } from "./desk";
 
 export const DeskContext = createContext<Desk | null>(null);
@@ -29,31 +29,6 @@ export function useSecondsSince(since: number): number {
     return () => clearInterval(timer);
   }, [clock, since]);
   return seconds;
-}
-
-/** Where typed characters are the user's text or choice, not a shortcut. */
-function takesText(target: EventTarget | null): boolean {
-  return (
-    target instanceof HTMLElement &&
-    (target.isContentEditable || target.closest("input:not([type=radio]), textarea, select, [role=menu]") !== null)
-  );
-}
-
-/** Calls `press(key)` for keys typed anywhere in the page; it returns whether the key was one of its own. */
-export function useKeys(press: (key: string) => boolean): void {
-  const latest = useRef(press);
-  useEffect(() => {
-    latest.current = press;
-  });
-  useEffect(() => {
-    const down = (event: KeyboardEvent) => {
-      if (event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
-      if (event.key.length === 1 && takesText(event.target)) return;
-      if (latest.current(event.key)) event.preventDefault();
-    };
-    window.addEventListener("keydown", down);
-    return () => window.removeEventListener("keydown", down);
-  }, []);
 }
 
 /** The keys of the desk: function keys are free in every browser and on every layout. */

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { DeskSnapshot } from "../api/desk";
-import { DeskError, DeskLink, type LinkState, retryDelay } from "./link";
+import { CommandError } from "../api/replies";
+import { DeskLink, type LinkState, retryDelay } from "./link";
 
 /** A WebSocket whose other end is the test. */
 class FarEnd {
@@ -83,7 +84,7 @@ describe("commands", () => {
   });
 
   it("fail at once without a connection", async () => {
-    await expect(link.request("hang_up", {})).rejects.toBeInstanceOf(DeskError);
+    await expect(link.request("hang_up", {})).rejects.toBeInstanceOf(CommandError);
   });
 
   it("fail when the connection is lost before the reply", async () => {

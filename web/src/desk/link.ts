@@ -1,30 +1,15 @@
 /** The desk's WebSocket: commands with replies, snapshots, pings, and a connection that comes back by itself. */
 
 import type { DeskCommands, DeskMessage, DeskSnapshot } from "../api/desk";
+import { CommandError, Replies } from "../api/replies";
 
 export type LinkState = "connecting" | "open" | "lost";
-
-export class DeskError extends Error {
-  constructor(
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
-    this.name = "DeskError";
-  }
-}
 
 export interface LinkEvents {
   onState(state: LinkState): void;
   onSnapshot(snapshot: DeskSnapshot): void;
   /** The server did not take the connection (its reason is hidden from pages): perhaps the session has ended. */
   onRefused(): void;
-}
-
-interface Pending {
-  resolve(result: Record<string, unknown>): void;
-  reject(error: DeskError): void;
-  timer: ReturnType<typeof setTimeout>;
 }
 
 const FIRST_RETRY_MS = 200;
@@ -50,8 +35,7 @@ export class DeskLink {
   #state: LinkState = "connecting";
   #closed = false;
   #attempt = 0;
-  #ids = 0;
-  #pending = new Map<number, Pending>();
+  #replies = new Replies();
   #retry: ReturnType<typeof setTimeout> | undefined;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
   #ping: ReturnType<typeof setInterval> | undefined;
@@ -88,7 +72,7 @@ export class DeskLink {
     }
   }
 
-  /** Send a command and wait for its reply; rejects with a `DeskError`. */
+  /** Send a command and wait for its reply; rejects with a `CommandError`. */
   request<T extends keyof DeskCommands>(
     type: T,
     body: DeskCommands[T],
@@ -96,18 +80,9 @@ export class DeskLink {
   ): Promise<Record<string, unknown>> {
     const socket = this.#socket;
     if (socket === null || this.#state !== "open") {
-      return Promise.reject(new DeskError("not-connected", "There is no connection to the exchange at the moment."));
+      return Promise.reject(new CommandError("not-connected", "There is no connection to the exchange at the moment."));
     }
-    this.#ids += 1;
-    const id = this.#ids;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#pending.delete(id);
-        reject(new DeskError("timeout", "The exchange did not answer in time."));
-      }, within);
-      this.#pending.set(id, { resolve, reject, timer });
-      socket.send(JSON.stringify({ ...body, type, id }));
-    });
+    return this.#replies.ask((id) => socket.send(JSON.stringify({ ...body, type, id })), within);
   }
 
   #connect(): void {
@@ -131,12 +106,7 @@ export class DeskLink {
       return;
     }
     if (message.type !== "reply") return; // a newer server may say more
-    const pending = this.#pending.get(message.id);
-    if (pending === undefined) return;
-    this.#pending.delete(message.id);
-    clearTimeout(pending.timer);
-    if (message.ok) pending.resolve(message.result ?? {});
-    else pending.reject(new DeskError(message.error.code, message.error.message));
+    this.#replies.take(message);
   }
 
   #sendPing(): void {
@@ -144,7 +114,7 @@ export class DeskLink {
     if (socket === null) return;
     this.request("ping", {}, PONG_WITHIN_MS).catch((error: unknown) => {
       // A dead network tells nobody: without an answer the connection is gone, whatever the socket believes.
-      if (error instanceof DeskError && error.code === "timeout") this.#lost(socket, false);
+      if (error instanceof CommandError && error.code === "timeout") this.#lost(socket, false);
     });
   }
 
@@ -167,12 +137,7 @@ export class DeskLink {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close();
     }
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const request of pending) {
-      clearTimeout(request.timer);
-      request.reject(new DeskError(code, message));
-    }
+    this.#replies.fail(code, message);
   }
 
   #set(state: LinkState): void {

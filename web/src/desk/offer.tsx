@@ -5,7 +5,8 @@ import { Phone, PhoneIncoming, PhoneOff } from "lucide-react";
 import { useEffect, useRef } from "react";
 import type { Offer } from "../api/desk";
 import { clock, spoken } from "../ui/format";
-import { KEYS, useDesk, useDeskView, useKeys, useSecondsSince } from "./hooks";
+import { useKeys } from "../ui/keys";
+import { KEYS, useDesk, useDeskView, useSecondsSince } from "./hooks";
 
 export function OfferPanel({ offer }: { offer: Offer }) {
   const desk = useDesk();

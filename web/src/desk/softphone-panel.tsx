@@ -2,7 +2,8 @@
 
 import { Button, Group, NativeSelect, Stack, Text } from "@mantine/core";
 import { Bell } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
+import { LevelBar } from "../media/level";
 import { isMuted } from "./desk";
 import { useDesk, useDeskView } from "./hooks";
 import { softphoneWords } from "./words";
@@ -42,37 +43,18 @@ export function SoftphonePanel() {
   );
 }
 
-/** -60 dBFS and below is an empty bar, 0 dBFS a full one. */
-const FLOOR_DB = -60;
-const HEARD_DB = -45;
-
 function Level() {
   const desk = useDesk();
   const { microphone, snapshot } = useDeskView();
-  const bar = useRef<HTMLDivElement>(null);
   const [heard, setHeard] = useState(false);
   const on = microphone.state === "on";
   useEffect(() => {
     if (!on) setHeard(false);
-    let frame = 0;
-    let shown = 0;
-    const draw = () => {
-      const level = desk.microphone.meter.level();
-      const wanted = Math.min(1, Math.max(0, 1 - level / FLOOR_DB));
-      shown = Math.max(wanted, shown - 0.03);
-      if (bar.current !== null) bar.current.style.clipPath = `inset(0 ${(100 * (1 - shown)).toFixed(1)}% 0 0)`;
-      if (on && level > HEARD_DB) setHeard(true);
-      frame = requestAnimationFrame(draw);
-    };
-    frame = requestAnimationFrame(draw);
-    return () => cancelAnimationFrame(frame);
-  }, [desk, on]);
+  }, [on]);
   const muted = isMuted(snapshot);
   return (
     <Stack gap={6}>
-      <div className="meter" data-testid="microphone-level">
-        <div className="meter-bar" ref={bar} />
-      </div>
+      <LevelBar meter={desk.microphone.meter} onHeard={() => on && setHeard(true)} />
       <Text size="xs" c="dimmed" role="status">
         {muted
           ? "You are muted."

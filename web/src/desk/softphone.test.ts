@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { decibels, strongest } from "./audio";
+import { decibels, strongest } from "../media/audio";
 import { betterSkew } from "./clock";
 import { patience, redialDelay } from "./softphone";
 

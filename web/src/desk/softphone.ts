@@ -3,7 +3,8 @@
 import type { ServerSoftphone } from "../api/desk";
 import { get } from "../api/http";
 import type { IceServers } from "../api/types";
-import { Meter } from "./audio";
+import { Meter } from "../media/audio";
+import { gathered } from "../media/gathering";
 import type { DeskLink } from "./link";
 
 export type SoftphonePhase = "waiting" | "connecting" | "ready" | "lost" | "replaced";
@@ -16,7 +17,6 @@ export interface SoftphoneView {
   problem: string;
 }
 
-const GATHER_MS = 1_000;
 const CONNECT_MS = 6_000;
 const DISCONNECTED_MS = 2_000;
 const LAST_RETRY_MS = 5_000;
@@ -38,19 +38,6 @@ export function patience(word: ServerSoftphone, msSinceAnswer: number, msSinceLi
   const afterAnswer = 2_000 - msSinceAnswer;
   const afterLink = 1_500 - msSinceLink;
   return Math.max(200, afterAnswer, afterLink);
-}
-
-/** Resolves when all candidates are in the local description, or after a second with those that are. */
-function gathered(connection: RTCPeerConnection): Promise<void> {
-  if (connection.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, GATHER_MS);
-    connection.addEventListener("icegatheringstatechange", () => {
-      if (connection.iceGatheringState !== "complete") return;
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }
 
 export class Softphone {

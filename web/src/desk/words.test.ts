@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { DeskSnapshot } from "../api/desk";
+import { microphoneAdvice, microphoneProblem } from "../media/microphone";
 import type { DeskView } from "./desk";
-import { microphoneAdvice, microphoneProblem } from "./microphone";
 import { announcement, softphoneWords, stateWords } from "./words";
 
 const SNAPSHOT: DeskSnapshot = {

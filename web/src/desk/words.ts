@@ -1,8 +1,8 @@
 /** The desk's states in words and colours. */
 
 import type { AgentState, Code, DeskAgent, DeskSnapshot, RecordingState } from "../api/desk";
+import { microphoneAdvice } from "../media/microphone";
 import type { DeskView } from "./desk";
-import { microphoneAdvice } from "./microphone";
 
 const STATES: Record<AgentState, { word: string; color: string }> = {
   available: { word: "Available", color: "green" },

@@ -1,4 +1,4 @@
-/** The agent's microphone: asks for it, watches it, says in words what is wrong with it. */
+/** A microphone: asks for it, watches it, says in words what is wrong with it. */
 
 import { Meter } from "./audio";
 
@@ -69,17 +69,17 @@ export function microphoneAdvice(state: MicrophoneState): { title: string; advic
     case "unplugged":
       return {
         title: "The microphone was unplugged",
-        advice: "Plug it in again, or choose another one. Callers cannot hear you.",
+        advice: "Plug it in again, or choose another one. You cannot be heard.",
       };
     case "silenced":
       return {
         title: "The microphone is silenced outside of this page",
-        advice: "Look for a mute switch on the headset or in the computer's sound settings. Callers cannot hear you.",
+        advice: "Look for a mute switch on the headset or in the device's sound settings. You cannot be heard.",
       };
     case "insecure":
       return {
         title: "The browser gives no microphone to this address",
-        advice: "Open the desk by its https address: browsers allow a microphone on secure pages only.",
+        advice: "Open it by its https address: browsers allow a microphone on secure pages only.",
       };
     default:
       return { title: "The microphone failed", advice: "Choose another microphone or try again." };
@@ -94,7 +94,11 @@ export class Microphone {
   #opening = 0;
   #permission: PermissionStatus | null = null;
 
-  constructor(private readonly events: MicrophoneEvents) {}
+  /** With `remember`, the device chosen is used the next time as well. */
+  constructor(
+    private readonly events: MicrophoneEvents,
+    private readonly remember = true,
+  ) {}
 
   get view(): MicrophoneView {
     return this.#view;
@@ -105,11 +109,12 @@ export class Microphone {
     return this.#track?.readyState === "live" ? this.#track : null;
   }
 
-  start(): void {
+  /** Resolves when it is on, or when it is known what is wrong. */
+  async start(): Promise<void> {
     this.#closed = false;
     navigator.mediaDevices?.addEventListener("devicechange", this.#devicesChanged);
-    void this.open();
     void this.#watchPermission();
+    await this.open();
   }
 
   close(): void {
@@ -121,7 +126,7 @@ export class Microphone {
   }
 
   /** Open the wanted device, or the one chosen before, or the system's own. */
-  async open(device = localStorage.getItem(DEVICE_KEY) ?? ""): Promise<void> {
+  async open(device = (this.remember && localStorage.getItem(DEVICE_KEY)) || ""): Promise<void> {
     this.#opening += 1;
     const turn = this.#opening;
     if (!navigator.mediaDevices) {
@@ -152,7 +157,7 @@ export class Microphone {
 
   /** Choose a device and remember the choice in this browser. */
   choose(device: string): void {
-    localStorage.setItem(DEVICE_KEY, device);
+    if (this.remember) localStorage.setItem(DEVICE_KEY, device);
     void this.open(device);
   }
 
