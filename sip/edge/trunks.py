@@ -64,15 +64,16 @@ class TrunkCalls:
                 host = _host_of(call.arrived.source) if inbound and call.arrived is not None else _uri_host(party.peer)
                 use = Use(inbound, party.sip_call_id, host)
                 waiting = self._pending.pop((inbound, party.sip_call_id), None)
-                held[call.call, party.party] = use if host or waiting is None else waiting[0]
+                held[call.call, party.party] = use if waiting is None else waiting[0]
         self._held[inventory.card] = held
 
     def event(self, card: str, body: line.LineEvent) -> None:
         held = self._held.setdefault(card, {})
         match body:
             case line.CallArrived():
-                self._pending.pop((True, body.sip_call_id), None)
-                held[body.call, body.party] = Use(True, body.sip_call_id, _host_of(body.source))
+                waiting = self._pending.pop((True, body.sip_call_id), None)
+                use = Use(True, body.sip_call_id, _host_of(body.source))
+                held[body.call, body.party] = use if waiting is None else waiting[0]
             case line.PartyChanged(state="ended"):
                 held.pop((body.call, body.party), None)
             case line.CallEnded():
