@@ -28,8 +28,7 @@ def read_settings(arguments: list[str]) -> Settings:
     parser.add_argument("--name", default="edge")
     parser.add_argument("--sip", type=split_host_port, action="append", metavar="HOST:PORT", help="public UDP and TCP socket")
     parser.add_argument("--sips", type=split_host_port, action="append", metavar="HOST:PORT", help="public TLS socket")
-    parser.add_argument("--keys", type=Path, metavar="DIR", help="where our own certificate lives")
-    parser.add_argument("--certificate", type=Path, metavar="FILE", help="a certificate to show instead (PEM, with its chain)")
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="what TLS shows (PEM, with its chain)")
     parser.add_argument("--key", type=Path, metavar="FILE", help="its key (PEM)")
     parser.add_argument("--flood", type=float, default=Settings.flood, metavar="N", help="new calls a second from one source")
     parser.add_argument("--public", default="", metavar="ADDRESS", help="what SIP says of us behind NAT")
@@ -42,7 +41,6 @@ def read_settings(arguments: list[str]) -> Settings:
         name=found.name,
         sip=tuple(found.sip or [("127.0.0.1", 5060)]),
         sips=tuple(found.sips or ()),
-        keys=found.keys,
         certificate=found.certificate,
         key=found.key,
         flood=found.flood,

@@ -16,7 +16,7 @@ from media.control.server import ControlServer
 from sip.edge import memory
 from sip.edge.admission import Admission
 from sip.edge.cards import Cards
-from sip.edge.certificate import CertificateError, TlsSecurity, own_pair
+from sip.edge.certificate import CertificateError, TlsSecurity
 from sip.edge.counters import Counters
 from sip.edge.flows import Flows
 from sip.edge.hops import Ways, verified_name
@@ -305,13 +305,9 @@ class Edge:
 
 def _security(settings: Settings) -> TlsSecurity:
     """The certificate of TLS sockets; raises CertificateError."""
-    if settings.certificate is not None:
-        return TlsSecurity(settings.certificate, settings.key or settings.certificate)
-    names = {settings.public, *(host for host, _ in settings.sips)}
-    try:
-        return TlsSecurity(*own_pair(settings.keys or settings.run, names))
-    except OSError as error:
-        raise CertificateError(f"A certificate of our own cannot be written: {error}.") from error
+    if settings.certificate is None:
+        raise CertificateError("A TLS socket needs a certificate.")
+    return TlsSecurity(settings.certificate, settings.key or settings.certificate)
 
 
 def _bind_inside(file: Path, counters: Counters) -> UdpWire:

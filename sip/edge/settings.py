@@ -25,11 +25,9 @@ class Settings:
     """Public sockets, each with its host and port, for UDP and TCP alike; port 0 takes a free one."""
     sips: tuple[tuple[str, int], ...] = ()
     """Public TLS sockets."""
-    keys: Path | None = None
-    """Where our own certificate lives (made if it is not there); None: the run directory."""
     certificate: Path | None = None
     key: Path | None = None
-    """A certificate (with its chain) and its key to use instead, PEM."""
+    """What they show: a certificate (with its chain) and its key, PEM."""
     streams: StreamLimits = field(default_factory=StreamLimits)
     """What TCP and TLS peers may cost."""
     flood: float = 100.0

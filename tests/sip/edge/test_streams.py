@@ -7,12 +7,14 @@ import ipaddress
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from exchange.certificates import ensure_certificate
 from media.control import edge as messages
-from sip.edge.certificate import own_pair
+from sip.edge.certificate import CertificateError, TlsSecurity
 from sip.edge.limits import StreamLimits
 from sip.message import Request, Response
 from sip.uri import NameAddress, host_port, split_host_port
@@ -27,10 +29,16 @@ STREAMS = ("TCP", "TLS")
 def contexts(run: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A phone's own certificate; as a client it asks for the edge's and checks nothing, as phones do."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(*own_pair(run / "phone", ["phone.example"]))
+    server.load_cert_chain(*ensure_certificate(run / "phone", ["phone.example", "127.0.0.1"]))
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     return server, client
+
+
+def tls(run: Path, port: int = 0) -> dict[str, Any]:
+    """What an edge with a TLS socket is told."""
+    certificate, key = ensure_certificate(run / "keys", ["127.0.0.1"])
+    return {"sips": (("127.0.0.1", port),), "certificate": certificate, "key": key}
 
 
 async def phone_of(kind: str, run: Path) -> Phone:
@@ -49,7 +57,7 @@ async def reach(phone: Phone, edge: Front) -> None:
 
 @pytest_asyncio.fixture
 async def front(run: Path, card: FakeCard) -> AsyncIterator[Front]:
-    async with edge_here(run, sips=(("127.0.0.1", 0),)) as front:
+    async with edge_here(run, **tls(run)) as front:
         await front.cards(1)
         yield front
 
@@ -147,9 +155,9 @@ async def test_an_edge_that_dies_between_invite_and_what_follows(
 ) -> None:
     for kind in KINDS:
         phone = await phone_of(kind, run)
-        port, tls = free_port(), free_port()
+        port, secure = free_port(), free_port()
         card.calls = []
-        async with edge_process(run, port, "--sips", f"127.0.0.1:{tls}") as (edge, process):
+        async with edge_process(run, port, *_options(run, secure)) as (edge, process):
             await edge.cards(1)
             await reach(phone, edge)
             sent, got = await invited(edge, phone, card)
@@ -157,7 +165,7 @@ async def test_an_edge_that_dies_between_invite_and_what_follows(
             card.arrived(got)
             process.kill()
             await process.wait()
-        async with edge_process(run, port, "--sips", f"127.0.0.1:{tls}") as (edge, _):
+        async with edge_process(run, port, *_options(run, secure)) as (edge, _):
             await reach(phone, edge)
             phone.send(phone.same_transaction(sent, "CANCEL"), edge.address)
             cancel = await card.sip.request("CANCEL")
@@ -176,6 +184,11 @@ async def test_an_edge_that_dies_between_invite_and_what_follows(
         phone.close()
 
 
+def _options(run: Path, port: int) -> list[str]:
+    how = tls(run, port)
+    return ["--sips", f"127.0.0.1:{port}", "--certificate", str(how["certificate"]), "--key", str(how["key"])]
+
+
 def _branches(request: Request) -> list[str | None]:
     return [via.parameters["branch"] for via in request.via]
 
@@ -183,12 +196,12 @@ def _branches(request: Request) -> list[str | None]:
 async def test_a_call_outlives_the_edge(run: Path, card: FakeCard) -> None:
     for kind in KINDS:
         phone = await phone_of(kind, run)
-        port, tls = free_port(), free_port()
-        async with edge_here(run, port, sips=(("127.0.0.1", tls),)) as edge:
+        port, secure = free_port(), free_port()
+        async with edge_here(run, port, **tls(run, secure)) as edge:
             await edge.cards(1)
             await reach(phone, edge)
             theirs, ours = await talking(edge, phone, card)
-        async with edge_here(run, port, sips=(("127.0.0.1", tls),)) as edge:
+        async with edge_here(run, port, **tls(run, secure)) as edge:
             await edge.cards(1)
             card.sip.send(ours.request(card.sip, "INVITE"), NameAddress.parse(ours.routes[0]).uri.address)
             got = await phone.request("INVITE")  # the old connection is gone: a new one to the Contact
@@ -336,7 +349,7 @@ async def test_what_cannot_be_framed_is_answered_and_cut(front: Front, run: Path
 
 async def test_slow_idle_and_too_many_connections(run: Path, card: FakeCard) -> None:
     limits = StreamLimits(of_source=3, message_seconds=0.3, idle_seconds=1.2, handshake_seconds=0.5)
-    async with edge_here(run, streams=limits, sips=(("127.0.0.1", 0),)) as edge:
+    async with edge_here(run, streams=limits, **tls(run)) as edge:
         await edge.cards(1)
         phone = await phone_of("TCP", run)
         assert isinstance(phone, StreamPhone)
@@ -390,7 +403,7 @@ async def test_a_peer_that_reads_nothing_is_cut(run: Path, card: FakeCard) -> No
 
 
 async def test_a_stranger_is_cut_before_any_word(run: Path, card: FakeCard) -> None:
-    async with edge_here(run, allow=(ipaddress.ip_network("127.0.0.9/32"),), sips=(("127.0.0.1", 0),)) as edge:
+    async with edge_here(run, allow=(ipaddress.ip_network("127.0.0.9/32"),), **tls(run)) as edge:
         for number, kind in enumerate(STREAMS, 1):
             reader, writer = await asyncio.open_connection(*await _where(edge, kind))
             assert await asyncio.wait_for(reader.read(), 3) == b""
@@ -420,3 +433,29 @@ async def test_a_dead_cards_calls_are_ended_over_their_connection(front: Front, 
     stream.send(answer(bye, 200), front.address)
     await front.until("byes.answered")
     assert (stream.taken, stream.inbox.empty()) == (0, True)
+
+
+async def test_a_renewed_certificate_is_shown_to_the_next_caller(
+    run: Path, card: FakeCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sip.edge.server.NAMES_SECONDS", 0.05)
+    certificate, key = ensure_certificate(run / "keys", ["127.0.0.1"])
+    async with edge_here(run, **tls(run)) as edge:
+        where = await _where(edge, "TLS")
+        before = await asyncio.to_thread(ssl.get_server_certificate, where)
+        assert before.strip() == certificate.read_text().strip()
+        key.unlink()
+        ensure_certificate(run / "keys", ["127.0.0.1"])
+        async with asyncio.timeout(5):
+            while (now := await asyncio.to_thread(ssl.get_server_certificate, where)) == before:
+                await asyncio.sleep(0.02)
+        assert now.strip() == certificate.read_text().strip()
+        key.write_text("broken")
+        await asyncio.sleep(0.2)
+        assert await asyncio.to_thread(ssl.get_server_certificate, where) == now
+
+
+def test_a_certificate_that_cannot_be_used_is_a_sentence(run: Path) -> None:
+    (run / "x").write_text("x")
+    with pytest.raises(CertificateError, match="cannot be used"):
+        TlsSecurity(run / "x", run / "x")

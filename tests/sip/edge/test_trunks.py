@@ -16,14 +16,13 @@ from media.control import edge as messages
 from media.control import line
 from media.control.envelope import ControlError
 from sip.digest import Challenge
-from sip.edge.certificate import own_pair
 from sip.edge.rates import Rates
 from sip.edge.trunks import rewritten
 from sip.message import Request, Response
 from sip.uri import split_host_port
 from tests.sip.edge.peers import SDP, FakeCard, Front, Phone, StreamPhone, answer, edge_here
 from tests.sip.edge.test_calls import inner, invited, leased, leg, talking
-from tests.sip.edge.test_streams import contexts, reach
+from tests.sip.edge.test_streams import contexts, reach, tls
 
 pytestmark = pytest.mark.layer
 
@@ -227,7 +226,7 @@ def test_rates_are_bounded_and_refill() -> None:
 async def test_a_trunk_that_must_use_tls(run: Path, card: FakeCard, phone: Phone) -> None:
     secure = StreamPhone(*contexts(run))
     await secure.open()
-    async with edge_here(run, sips=(("127.0.0.1", 0),)) as edge:
+    async with edge_here(run, **tls(run)) as edge:
         await edge.cards(1)
         how: dict[str, Any] = {"transport": "tls", "tls_required": True, "srtp": "required"}
         await configure(edge, card, trunk(secure, **how, tls_verify=False))
@@ -245,7 +244,7 @@ async def test_a_trunk_that_must_use_tls(run: Path, card: FakeCard, phone: Phone
         await edge.client.command(messages.LeaseLine("l2"), messages.Lease)
         card.sip.send(leg(card, held, "sip:1@carrier", "l2"), door)
         await card.sip.response(503)
-        authority = str(own_pair(run / "phone", ["phone.example"])[0])
+        authority = str(run / "phone" / "switchroom.crt")
         await configure(edge, card, trunk(secure, **how, tls_ca=authority))
         await edge.client.command(messages.LeaseLine("l3"), messages.Lease)
         card.sip.send(leg(card, held, "sip:1@carrier", "l3"), door)
