@@ -77,6 +77,13 @@ def files(settings: Settings) -> tuple[Path, Path]:
     return own_paths(settings.data / "keys")
 
 
+def sip_files(settings: Settings) -> tuple[Path, Path]:
+    """Certificate and key for SIP over TLS: those given for it, else those of HTTPS."""
+    if settings.sips_certificate is not None and settings.sips_key is not None:
+        return settings.sips_certificate, settings.sips_key
+    return files(settings)
+
+
 def check_certificate(certificate: Path, key: Path) -> Certificate:
     """Read a pair of files as a server would; raises CertificateError."""
     try:

@@ -31,6 +31,7 @@ def serve(
     data: Data = None,
     http: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where browsers reach us.")] = None,
     sip: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where SIP reaches us.")] = None,
+    sips: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where SIP over TLS reaches us.")] = None,
     rtp: Annotated[str | None, typer.Option(metavar="FIRST-LAST", help="UDP ports of audio.")] = None,
     public: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Our address as others see it, behind NAT.")] = None,
     lines: Annotated[int | None, typer.Option(metavar="N", help="Calls at the same time.")] = None,

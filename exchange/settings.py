@@ -38,6 +38,8 @@ PREFIX = "SWITCHROOM_"
 HOST_NAME = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  compared, not bound
 
+PATHS = ("data", "https_certificate", "https_key", "sips_certificate", "sips_key")
+
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
@@ -151,6 +153,10 @@ def _json(value: object) -> object:
     return (json.loads(value) if value else ()) if isinstance(value, str) else value
 
 
+def _address_or_none(value: object) -> HostPort | None:
+    return None if value in (None, "") else HostPort.parse(value)
+
+
 def _number(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
@@ -164,16 +170,51 @@ IceUrls = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_ice_urls)]
 Public = Annotated[str, BeforeValidator(_public)]
 
 
+Rules = Annotated[dict[str, str], Field(max_length=100)]
+
+
 class TrunkSetting(BaseModel):
-    """A carrier or PBX that may call us, and that we can call through."""
+    """A carrier or PBX that may call us, and that we can call through; docs/trunks.md explains each field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")
     sources: Networks = ()
     target: str = ""
+    transport: Literal["udp", "tcp", "tls"] = "udp"
+    tls_required: bool = False
+    tls_verify: bool = True
+    tls_ca: str = ""
+    srtp: Literal["optional", "required"] = "optional"
     username: str = ""
     password: SecretStr = SecretStr("")
+    register_there: bool = Field(False, alias="register")
+    domain: str = ""
+    peer_username: str = ""
+    peer_password: SecretStr = SecretStr("")
+    numbers_in: Rules = Field(default_factory=dict)
+    numbers_out: Rules = Field(default_factory=dict)
+    max_calls: int = Field(0, ge=0)
+    max_calls_per_second: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _complete(self) -> TrunkSetting:
+        if self.target:
+            HostPort.parse(self.target if ":" in self.target.rpartition("]")[2] else f"{self.target}:5060")
+        elif self.register_there:
+            raise ValueError(f"trunk {self.name} cannot register without target")
+        if self.register_there and not self.username:
+            raise ValueError(f"trunk {self.name} cannot register without username")
+        if bool(self.peer_username) != bool(self.peer_password.get_secret_value()):
+            raise ValueError(f"trunk {self.name} needs peer_username and peer_password, or none of them")
+        if self.tls_required and self.target and self.transport != "tls":
+            raise ValueError(f"trunk {self.name} requires TLS, so its transport must be tls")
+        return self
+
+    def plain(self) -> dict[str, Any]:
+        """All fields with their secrets, as the edge and a child's environment take them."""
+        words = {"password": self.password.get_secret_value(), "peer_password": self.peer_password.get_secret_value()}
+        return {**self.model_dump(mode="json", by_alias=True), **words}
 
 
 def cores() -> int:
@@ -199,7 +240,19 @@ class Settings(BaseSettings):
         (), description="More host names and addresses for our own certificate than those that we know of, comma-separated."
     )
     sip: Address = Field(
-        HostPort("127.0.0.1", 5060), description="HOST:PORT where carriers and SIP phones reach the edge (UDP)."
+        HostPort("127.0.0.1", 5060), description="HOST:PORT where carriers and SIP phones reach the edge (UDP and TCP)."
+    )
+    sips: Annotated[HostPort | None, NoDecode, BeforeValidator(_address_or_none), PlainSerializer(str)] = Field(
+        None, description="HOST:PORT where they reach it by TLS (usually port 5061); empty: no TLS."
+    )
+    sips_certificate: Path | None = Field(
+        None, description="Certificate chain (PEM) for SIP over TLS; default: the one of HTTPS, given or our own."
+    )
+    sips_key: Path | None = Field(None, description="Private key (PEM, without a passphrase) of that certificate.")
+    sip_flood: float = Field(
+        100.0,
+        ge=0,
+        description="New calls a second that one source may offer before it gets 503; 0: any number. Loopback is free of it.",
     )
     rtp: Ports = Field(
         PortRange(40000, 44999),
@@ -234,7 +287,7 @@ class Settings(BaseSettings):
         description="CIDRs whose SIP requests get service besides the trunks' sources; comma-separated.",
     )
     trunks: Annotated[tuple[TrunkSetting, ...], NoDecode, BeforeValidator(_json)] = Field(
-        (), description="JSON list of trunks: name, sources (CIDRs), target (HOST:PORT), username, password."
+        (), description="JSON list of trunks (carriers and PBXs): see docs/trunks.md for their fields."
     )
     demo: bool | None = Field(
         None, description="Demo accounts, queues and entry point 5000; default: on while --http and --sip are loopback."
@@ -286,6 +339,13 @@ class Settings(BaseSettings):
     def _belong_together(self) -> Settings:
         if (self.https_certificate is None) != (self.https_key is None):
             raise ValueError("https_certificate and https_key go together: give both, or none for our own certificate")
+        if (self.sips_certificate is None) != (self.sips_key is None):
+            raise ValueError("sips_certificate and sips_key go together: give both, or none for the certificate of HTTPS")
+        for trunk in self.trunks:
+            if self.sips is None and (trunk.tls_required or trunk.transport == "tls"):
+                raise ValueError(f"trunk {trunk.name} needs TLS, so sips must say where (usually --sips HOST:5061)")
+        if len({trunk.name.lower() for trunk in self.trunks}) < len(self.trunks):
+            raise ValueError("trunks: two have the same name")
         if self.turn_secret.get_secret_value():
             if self.ice_username or self.ice_credential.get_secret_value():
                 raise ValueError("turn_secret makes credentials for TURN, so ice_username and ice_credential must be empty")
@@ -302,7 +362,7 @@ class Settings(BaseSettings):
     @property
     def loopback(self) -> bool:
         """Whether nobody outside this machine can reach us."""
-        return self.http.loopback and self.sip.loopback
+        return self.http.loopback and self.sip.loopback and (self.sips is None or self.sips.loopback)
 
     @property
     def wants_demo(self) -> bool:
@@ -325,7 +385,7 @@ class Settings(BaseSettings):
     def certificate_names(self) -> list[str]:
         """What our own certificate has to be for: every name and address of ours that we know of."""
         found = [*self.https_names, self.public, socket.gethostname()]
-        for listening in (self.http.host, self.sip.host):
+        for listening in (self.http.host, self.sip.host, self.sip.host if self.sips is None else self.sips.host):
             if listening not in WILDCARDS:
                 found.append(listening)
             else:
@@ -358,7 +418,7 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple):
         if value and isinstance(value[0], TrunkSetting):
-            return json.dumps([{**t.model_dump(mode="json"), "password": t.password.get_secret_value()} for t in value])
+            return json.dumps([trunk.plain() for trunk in value])
         return ",".join(value) if not value or isinstance(value[0], str) else json.dumps(value)
     return str(value)
 
@@ -370,7 +430,7 @@ def load(**flags: Any) -> Settings:
         settings = Settings(**given)
     except ValidationError as error:
         raise SettingsError(" ".join(_sentence(dict(problem), given) for problem in error.errors())) from None
-    paths = {name: getattr(settings, name) for name in ("data", "https_certificate", "https_key")}
+    paths = {name: getattr(settings, name) for name in PATHS}
     return settings.model_copy(update={n: path and path.expanduser().absolute() for n, path in paths.items()})
 
 

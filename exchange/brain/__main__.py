@@ -247,10 +247,7 @@ class Brain:
         self.stop.set()
 
     def _trunks(self) -> list[edge.Trunk]:
-        return [
-            edge.Trunk(t.name, list(t.sources), t.target, t.username, t.password.get_secret_value())
-            for t in self.settings.trunks
-        ]
+        return [edge.Trunk(**trunk.plain()) for trunk in self.settings.trunks]
 
     def _card_addresses(self, exchange: Exchange) -> list[edge.CardAddress]:
         return [edge.CardAddress(name, str(self.site.run / f"{name}.ctl")) for name in exchange.cards.line_card_names]

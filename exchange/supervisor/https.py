@@ -30,6 +30,8 @@ def prepare(settings: Settings, site: Site) -> None:
         certificates.ensure_certificate(site.data / "keys", settings.certificate_names())
         if settings.scheme == "https":
             certificates.check_certificate(*certificates.files(settings))
+        if settings.sips is not None:
+            certificates.check_certificate(*certificates.sip_files(settings))
     except certificates.CertificateError as error:
         raise BadCertificate(str(error)) from error
     except OSError as error:

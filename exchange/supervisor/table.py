@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from exchange import certificates
 from exchange.settings import Settings
 from exchange.supervisor.specs import Spec, greets, listens
 from exchange.supervisor.zygote import forked_by
@@ -123,6 +124,10 @@ def _edge(settings: Settings, site: Site) -> Spec:
     argv: list[object] = ["--run", site.run, "--name", "edge", "--sip", settings.sip]
     if settings.public:
         argv += ["--public", settings.public]
+    if settings.sips is not None:
+        certificate, key = certificates.sip_files(settings)
+        argv += ["--sips", settings.sips, "--certificate", certificate, "--key", key]
+    argv += ["--flood", settings.sip_flood]
     for network in settings.allow:
         argv += ["--allow", network]
     return Spec(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange import certificates
 from exchange.settings import HostPort, PortRange, Settings, SettingsError, load, variable
+from media.control import edge
 
 pytestmark = pytest.mark.unit
 
@@ -177,3 +181,66 @@ def test_every_setting_is_described_and_documented() -> None:
         row = next((row for row in page.splitlines() if row.startswith(f"| `{variable(name)}`")), None)
         assert row is not None, f"docs/operators.md does not list {variable(name)}"
         assert field.description in row, f"docs/operators.md describes {name} differently"
+
+
+def test_a_trunk_goes_to_its_edge_with_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    trunk = {
+        "name": "carrier",
+        "sources": ["198.51.100.0/24"],
+        "target": "sip.carrier.example",
+        "transport": "tls",
+        "tls_required": True,
+        "tls_verify": True,
+        "tls_ca": "/etc/ca.pem",
+        "srtp": "required",
+        "username": "acct",
+        "password": "p,x",
+        "register": True,
+        "domain": "carrier.example",
+        "peer_username": "them",
+        "peer_password": "y",
+        "numbers_in": {"00": "+", "0": "+49"},
+        "numbers_out": {"+": "00"},
+        "max_calls": 30,
+        "max_calls_per_second": 5.0,
+    }
+    settings = load(trunks=json.dumps([trunk]), sips="127.0.0.1:5061")
+    sent = edge.Trunk(**settings.trunks[0].plain())
+    assert msgspec.to_builtins(sent) == trunk
+    assert set(trunk) == {field.name for field in msgspec.structs.fields(edge.Trunk)}, (
+        "the edge knows a field that nobody can set"
+    )
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert load() == settings
+    page = (ROOT / "docs" / "trunks.md").read_text()
+    for name in trunk:
+        assert f"| `{name}` |" in page, name
+
+
+@pytest.mark.parametrize(
+    ("trunk", "flags", "said"),
+    [
+        ({"transport": "tls", "target": "x:5061"}, {}, "trunk t needs TLS, so sips must say where (usually --sips HOST:5061)"),
+        ({"tls_required": True, "target": "x"}, {"sips": "127.0.0.1:5061"}, "requires TLS, so its transport must be tls"),
+        ({"register": True, "target": "x"}, {}, "trunk t cannot register without username"),
+        ({"register": True, "username": "u"}, {}, "trunk t cannot register without target"),
+        ({"peer_username": "u"}, {}, "needs peer_username and peer_password, or none of them"),
+        ({"target": "x:y:z"}, {}, "is not HOST:PORT"),
+        ({"max_calls": -1}, {}, "greater than or equal to 0"),
+    ],
+)
+def test_a_trunk_that_cannot_be_is_refused(trunk: dict[str, object], flags: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(trunks=json.dumps([{"name": "t", **trunk}]), **flags)
+    assert said in str(caught.value)
+
+
+def test_tls_shows_the_certificate_for_sip_or_that_of_https(tmp_path: Path) -> None:
+    own = load(data=tmp_path, sips="127.0.0.1:5061")
+    assert certificates.sip_files(own) == certificates.own_paths(tmp_path / "keys")
+    given = load(sips="127.0.0.1:5061", sips_certificate="/a.crt", sips_key="/a.key")
+    assert certificates.sip_files(given) == (Path("/a.crt"), Path("/a.key"))
+    assert not load(sips="192.0.2.1:5061").loopback
+    with pytest.raises(SettingsError, match="go together"):
+        load(sips_key="/a.key")
