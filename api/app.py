@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request, Response
@@ -47,7 +48,7 @@ def create_app(surface: Surface) -> FastAPI:
     async def border(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         length = request.headers.get("content-length", "0")
         chunked = "chunked" in request.headers.get("transfer-encoding", "")
-        if chunked or not length.isdigit() or int(length) > MAX_BODY:
+        if chunked or not re.fullmatch("[0-9]{1,12}", length) or int(length) > MAX_BODY:
             return errors.answer(413, "too-large", f"A request may have {MAX_BODY} bytes, with Content-Length.")
         response = await call_next(request)
         for name, value in headers.items():
@@ -56,5 +57,6 @@ def create_app(surface: Surface) -> FastAPI:
 
     for router in (session.router, records.router, desk.router, operations.router):
         app.include_router(router)
-    app.mount("/", Pages(surface.pages))
+    # No mount: a known address with a wrong method must stay 405.
+    app.router.default = Pages(surface.pages)
     return app

@@ -27,7 +27,8 @@ FAILURE_WINDOW = 300.0
 
 _hasher = PasswordHasher()
 _nobody = _hasher.hash(secrets.token_hex())
-_hashing = asyncio.Semaphore(2)
+HASHES_AT_ONCE = 2
+"""Each takes 64 MiB and a core."""
 
 
 def hash_password(password: str) -> str:
@@ -58,16 +59,19 @@ class Guard:
         self._hours = hours
         self._cache: OrderedDict[bytes, tuple[float, User]] = OrderedDict()
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+        self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
 
     async def log_in(self, name: str, password: str, client: str) -> tuple[str, User]:
         """A new token; raises ApiError 401 `bad-credentials`, 429 `too-many-attempts`."""
         key = f"{client} {name.casefold()}"
         self._check_rate(key)
         found = await self._store.user_by_name(name)
-        async with _hashing:
+        async with self._hashing:
+            self._check_rate(key)  # again: many attempts at once have all passed the first time
             good = await asyncio.to_thread(_verify, found[1] if found else _nobody, password)
+            if found is None or not good:
+                self._failed(key)
         if found is None or not good:
-            self._failed(key)
             raise ApiError(401, "bad-credentials", "The name or the password is wrong.")
         self._failures.pop(key, None)
         token = secrets.token_urlsafe(32)
@@ -132,7 +136,13 @@ class Guard:
 def same_origin(connection: HTTPConnection) -> bool:
     """Whether a browser sent this from our own pages (or no browser sent it: no Origin header)."""
     origin = connection.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == connection.headers.get("host", "")
+    if origin is None:
+        return True
+    try:
+        site = urlsplit(origin).netloc
+    except ValueError:
+        return False
+    return bool(site) and site == connection.headers.get("host")
 
 
 def check_forgery(request: Request) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+
+from api.models import Failed
 
 
 class ApiError(Exception):
@@ -18,12 +22,17 @@ class ApiError(Exception):
         self.message = message
 
 
+def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors that a route may answer with, for OpenAPI."""
+    return {status: {"model": Failed} for status in statuses}
+
+
 def answer(status: int, code: str, message: str) -> JSONResponse:
     """The one shape of every error answer."""
     return JSONResponse({"error": {"code": code, "message": message}}, status)
 
 
-_CODES = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+_CODES = {400: "invalid", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
 def install(app: FastAPI) -> None:
@@ -46,6 +55,11 @@ def install(app: FastAPI) -> None:
             raise error
         return answer(error.status_code, _CODES.get(error.status_code, "error"), str(error.detail))
 
+    async def ourselves(request: Request, error: Exception) -> JSONResponse:
+        # The server logs the error itself; whoever asked learns no more than that it was not their fault.
+        return answer(500, "internal", "Something went wrong here. Please try again, or tell your administrator.")
+
     app.add_exception_handler(ApiError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, plain)
+    app.add_exception_handler(Exception, ourselves)

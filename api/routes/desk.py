@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -18,6 +20,12 @@ router = APIRouter(prefix="/api/v1")
 MOST_UNSENT = 256
 IDLE_SECONDS = 40.0
 """A page pings every 10 s; one that is silent for so long is gone."""
+CLOSE_SECONDS = 1.0
+"""A client that reads nothing does not see our goodbye either."""
+MOST_HANDSHAKES = 4
+"""Of one client at once; each may take seconds of a desk card's time."""
+LONGEST_REASON = 123
+"""Bytes in a close frame (RFC 6455 §5.5)."""
 
 
 class Ask(msgspec.Struct):
@@ -62,16 +70,20 @@ async def desk(socket: WebSocket) -> None:
         user = await guard.user(socket)
     except ApiError as error:
         await socket.accept()
-        await socket.close(4401 if error.status == 401 else 1013, error.message)
+        await _close(socket, 4401 if error.status == 401 else 1013, error.message)
         return
     await socket.accept()
     outbox = Outbox()
     try:
         session = await surface.desks.open(user, outbox.put)
     except ApiError as error:
-        await socket.close(4403, error.message)
+        await _close(socket, 4403 if error.status == 403 else 1013, error.message)
         return
-    await converse(socket, session, outbox)
+
+    async def logged_in() -> None:
+        await guard.user(socket)
+
+    await converse(socket, session, outbox, logged_in)
 
 
 @router.websocket("/web-call")
@@ -87,48 +99,78 @@ async def web_call(socket: WebSocket) -> None:
     await converse(socket, surface.web_callers.open(address, outbox.put), outbox)
 
 
-async def converse(socket: WebSocket, session: DeskSession, outbox: Outbox) -> None:
-    """Take messages and send what there is, until one side leaves."""
+async def converse(
+    socket: WebSocket, session: DeskSession, outbox: Outbox, allowed: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Take messages and send what there is, until one side leaves; `allowed` raises ApiError when the session has ended."""
     try:
         async with asyncio.TaskGroup() as group:
             sender = group.create_task(_send(socket, outbox))
-            await _receive(socket, session, outbox, group)
-            sender.cancel()
+            try:
+                code, reason = await _receive(socket, session, outbox, group, allowed)
+            finally:
+                session.close()  # now: a handshake that is still going on may take its time
+                sender.cancel()
+            if code:
+                await _close(socket, code, reason)
     except* (WebSocketDisconnect, RuntimeError) as gone:
         log.debug("page closed", errors=[str(e) for e in gone.exceptions])
-    finally:
-        session.close()
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await socket.close(code, reason.encode()[:LONGEST_REASON].decode(errors="ignore"))
 
 
 async def _send(socket: WebSocket, outbox: Outbox) -> None:
     while True:
         for item in await outbox.take():
             await socket.send_text(msgspec.json.encode(item).decode())
-        if outbox.full:
-            await socket.close(1013, "you read too slowly")
-            return
 
 
-async def _receive(socket: WebSocket, session: DeskSession, outbox: Outbox, group: asyncio.TaskGroup) -> None:
+async def _receive(
+    socket: WebSocket,
+    session: DeskSession,
+    outbox: Outbox,
+    group: asyncio.TaskGroup,
+    allowed: Callable[[], Awaitable[None]] | None,
+) -> tuple[int, str]:
+    """Until there is a reason to close (code 0: the client has closed)."""
+    handshakes: set[asyncio.Task[None]] = set()
     while True:
         try:
-            text = await asyncio.wait_for(socket.receive_text(), IDLE_SECONDS)
+            message = await asyncio.wait_for(socket.receive(), IDLE_SECONDS)
         except TimeoutError:
-            await socket.close(4408, "no ping for too long")
-            return
-        except (WebSocketDisconnect, KeyError):
-            return
+            return 4408, "no ping for too long"
+        if message["type"] == "websocket.disconnect":
+            return 0, ""
+        text = message.get("text")
+        if text is None:
+            return 1003, "messages are JSON texts"
+        if allowed is not None:
+            try:
+                await allowed()
+            except ApiError as error:
+                if error.status == 401:
+                    return 4401, error.message
+        if outbox.full:
+            return 1013, "you read too slowly"
         try:
             ask = msgspec.json.decode(text, type=Ask)
             fields = msgspec.json.decode(text, type=dict[str, Any])
         except (msgspec.DecodeError, RecursionError) as error:
             outbox.put(reply(None, error=ApiError(400, "invalid", f"That is not a message of this protocol: {error}.")))
             continue
-        if ask.type in {"softphone", "start"}:
-            # The handshake takes its time; the agent's other commands must not wait behind it.
-            group.create_task(_handle(session, ask, fields, outbox))
-        else:
+        if ask.type not in {"softphone", "start"}:
             await _handle(session, ask, fields, outbox)
+        elif len(handshakes) >= MOST_HANDSHAKES:
+            outbox.put(reply(ask.id, error=ApiError(429, "too-many-handshakes", "Wait for the answers that are due first.")))
+        else:
+            # The handshake takes its time; the agent's other commands must not wait behind it.
+            task = group.create_task(_handle(session, ask, fields, outbox))
+            handshakes.add(task)
+            task.add_done_callback(handshakes.discard)
 
 
 async def _handle(session: DeskSession, ask: Ask, fields: dict[str, Any], outbox: Outbox) -> None:

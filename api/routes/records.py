@@ -11,13 +11,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from api.auth import needs
-from api.errors import ApiError
-from api.models import AgentList, ContactDetail, ContactPage, Failed, NamedList, RecordingDetail, RecordingPage, User
+from api.errors import ApiError, answer, failures
+from api.models import AgentList, ContactDetail, ContactPage, NamedList, RecordingDetail, RecordingPage, User
 from api.ports import Audio, Search, Surface
 
-errors: dict[int | str, dict[str, Any]] = {code: {"model": Failed} for code in (401, 403, 422, 503)}
-missing: dict[int | str, dict[str, Any]] = {404: {"model": Failed}}
-router = APIRouter(prefix="/api/v1", tags=["records"], responses=errors)
+router = APIRouter(prefix="/api/v1", tags=["records"], responses=failures(401, 403, 422, 503))
 Overseer = Annotated[User, Depends(needs("supervisor", "admin"))]
 Anybody = Annotated[User, Depends(needs())]
 Text = Annotated[str | None, Query(max_length=200)]
@@ -58,7 +56,7 @@ async def contacts(user: Overseer, parts: Parts, by: Searched) -> ContactPage:
     return await parts.store.contacts(by)
 
 
-@router.get("/contacts/{id}", responses=missing)
+@router.get("/contacts/{id}", responses=failures(404))
 async def contact(user: Overseer, parts: Parts, id: str) -> ContactDetail:
     """One contact with its segments, legs and recordings."""
     found = await parts.store.contact(id)
@@ -73,7 +71,7 @@ async def recordings(user: Overseer, parts: Parts, by: Searched) -> RecordingPag
     return await parts.store.recordings(by)
 
 
-@router.get("/recordings/{id}", responses=missing)
+@router.get("/recordings/{id}", responses=failures(404))
 async def recording(user: Overseer, parts: Parts, id: str) -> RecordingDetail:
     """One recording with its waveform."""
     found = await parts.store.recording(id)
@@ -82,7 +80,15 @@ async def recording(user: Overseer, parts: Parts, id: str) -> RecordingDetail:
     return found
 
 
-@router.get("/recordings/{id}/audio", responses={**missing, 200: {"content": {"audio/ogg": {}}}}, response_class=Response)
+_sound: dict[str, Any] = {"content": {"audio/ogg": {"schema": {"type": "string", "format": "binary"}}}}
+_audio: dict[int | str, dict[str, Any]] = {
+    200: _sound,
+    206: {**_sound, "description": "The part that a Range header asked for"},
+    **failures(404, 416),
+}
+
+
+@router.get("/recordings/{id}/audio", responses=_audio, response_class=Response)
 async def audio(request: Request, user: Overseer, parts: Parts, id: str, download: bool = False) -> Response:
     """The sound, decrypted on the way: left is the customer, right everybody else. Ranges are served."""
     found = await parts.store.audio(id)
@@ -91,13 +97,16 @@ async def audio(request: Request, user: Overseer, parts: Parts, id: str, downloa
     headers = {"accept-ranges": "bytes", "cache-control": "no-store"}
     if download:
         headers["content-disposition"] = f'attachment; filename="{found.name}"'
-    wanted = byte_range(request.headers.get("range"), found.size)
-    if wanted is None:
+    try:
+        wanted = byte_range(request.headers.get("range"), found.size)
+    except ApiError as error:
         found.close()
-        return Response(status_code=416, headers={"content-range": f"bytes */{found.size}"})
-    first, last = wanted
+        refused = answer(error.status, error.code, error.message)
+        refused.headers["content-range"] = f"bytes */{found.size}"
+        return refused
+    first, last = wanted or (0, found.size - 1)
     status = 200
-    if request.headers.get("range"):
+    if wanted is not None:
         status = 206
         headers["content-range"] = f"bytes {first}-{last}/{found.size}"
     headers["content-length"] = str(last - first + 1)
@@ -117,13 +126,20 @@ async def _slices(found: Audio, first: int, last: int) -> AsyncIterator[bytes]:
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """First and last byte wanted by a Range header (RFC 9110 §14.2, one range); None: it cannot be satisfied."""
-    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip()) if header else None
+    """First and last byte wanted by a Range header (RFC 9110 §14.1.2, one range); raises ApiError 416 when there are none.
+
+    None: the whole; so is what is no range or not one range, which a server may pass over (§14.2).
+    """
+    match = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", header.strip()) if header else None
     if match is None or match.group(0) == "bytes=-":
-        return 0, size - 1
+        return None
     start, end = match.groups()
+    if start and end and int(end) < int(start):
+        return None
     first, last = (max(0, size - int(end)), size - 1) if not start else (int(start), min(int(end or size - 1), size - 1))
-    return (first, last) if first <= last else None
+    if first > last:
+        raise ApiError(416, "no-such-range", f"There are only {size} bytes.")
+    return first, last
 
 
 @router.get("/queues")

@@ -7,16 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import COOKIE, Guard, check_forgery, needs
-from api.models import Credentials, Failed, IceServers, LoggedIn, User
+from api.errors import failures
+from api.models import Credentials, IceServers, LoggedIn, User
 from api.ports import Surface
 
 router = APIRouter(prefix="/api/v1", tags=["session"])
 Anybody = Annotated[User, Depends(needs())]
 
 
-@router.post(
-    "/login", responses={401: {"model": Failed}, 403: {"model": Failed}, 429: {"model": Failed}, 503: {"model": Failed}}
-)
+@router.post("/login", responses=failures(400, 401, 403, 413, 422, 429, 503))
 async def log_in(request: Request, response: Response, credentials: Credentials) -> LoggedIn:
     """Start a session."""
     check_forgery(request)
@@ -37,7 +36,7 @@ async def log_in(request: Request, response: Response, credentials: Credentials)
     return LoggedIn(token=token, user=user)
 
 
-@router.post("/logout", status_code=204, responses={403: {"model": Failed}})
+@router.post("/logout", status_code=204, responses=failures(403, 503))
 async def log_out(request: Request) -> Response:
     """End the session; without one nothing happens."""
     check_forgery(request)
@@ -49,13 +48,13 @@ async def log_out(request: Request) -> Response:
     return response
 
 
-@router.get("/me", responses={401: {"model": Failed}})
+@router.get("/me", responses=failures(401, 503))
 async def me(user: Anybody) -> User:
     """The user of this session."""
     return user
 
 
-@router.get("/ice", responses={401: {"model": Failed}})
+@router.get("/ice", responses=failures(401, 503))
 async def ice(request: Request, user: Anybody) -> IceServers:
     """STUN and TURN servers for a softphone; an empty list means: none needed."""
     surface: Surface = request.app.state.surface

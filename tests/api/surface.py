@@ -1,0 +1,291 @@
+"""A scripted exchange behind the real API: its ports in memory, and the application on a real server of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.auth import hash_password, token_hash
+from api.errors import ApiError
+from api.models import (
+    Activity,
+    AgentItem,
+    Contact,
+    ContactDetail,
+    ContactPage,
+    Health,
+    IceServer,
+    Named,
+    Recording,
+    RecordingDetail,
+    RecordingPage,
+    User,
+)
+from api.ports import Search, Surface
+
+PASSWORD = "correct-horse-7"
+HASH = hash_password(PASSWORD)
+USERS = {
+    "agent1": User(id="a1", name="agent1", display="Agent One", role="agent"),
+    "supervisor": User(id="s1", name="supervisor", display="Super Visor", role="supervisor"),
+    "admin": User(id="ad", name="admin", display="Admin", role="admin"),
+}
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+SOUND = bytes(range(256)) * 4096
+"""1 MiB, so that a download takes several slices."""
+
+
+def contact(id: str) -> dict[str, Any]:
+    names = ["queue", "queue_name", "agent", "agent_name", "answered", "ended", "final", "wrap_up_code"]
+    numbers = {"ani": "+4930", "dnis": "5000", "entry_point": "5000", "channel": "voice"}
+    return {**dict.fromkeys(names), **numbers, "id": id, "arrived": NOW, "waited": 1.0, "talked": 2.0, "held": 0.0}
+
+
+def recording(id: str) -> dict[str, Any]:
+    nobody = dict.fromkeys(["queue", "queue_name", "agent", "agent_name"])
+    quiet = Activity(talk=0, silence=1)
+    known = {"kind": "call", "ani": "+4930", "media_type": "audio/ogg", "state": "stored", "started": NOW}
+    return {
+        **nobody,
+        **known,
+        "id": id,
+        "contact": "c1",
+        "seconds": 1.0,
+        "size": len(SOUND),
+        "left": quiet,
+        "right": quiet,
+        "overlap": 0.0,
+        "paused": [],
+    }
+
+
+class Sound:
+    """An open recording that remembers whether it was closed."""
+
+    media_type = "audio/ogg"
+    name = "20261122-080000-r1.ogg"
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self.closed = asyncio.Event()
+        self.reads = 0
+        self._data = data
+
+    async def read(self, offset: int, length: int) -> bytes:
+        assert not self.closed.is_set()
+        self.reads += 1
+        await asyncio.sleep(0)
+        return self._data[offset : offset + length]
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class MemoryStore:
+    """People, sessions, one contact `c1`, one recording `r1`."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.broken = False
+        self.sessions: dict[bytes, User] = {}
+        self.searches: list[Search] = []
+        self.sounds: list[Sound] = []
+        self.sound = SOUND
+        self.asked_for = 0
+
+    def _check(self) -> None:
+        if self.away:
+            raise ApiError(503, "database-away", "The database does not answer.")
+        if self.broken:
+            raise RuntimeError("secret inner workings")
+
+    async def user_by_name(self, name: str) -> tuple[User, str] | None:
+        self._check()
+        self.asked_for += 1
+        user = USERS.get(name)
+        return (user, HASH) if user is not None else None
+
+    async def open_session(self, token_hash: bytes, user: str, expires: datetime) -> None:
+        self._check()
+        assert expires > datetime.now(UTC)
+        self.sessions[token_hash] = next(u for u in USERS.values() if u.id == user)
+
+    async def user_by_session(self, token_hash: bytes) -> User | None:
+        self._check()
+        return self.sessions.get(token_hash)
+
+    async def close_session(self, token_hash: bytes) -> None:
+        self._check()
+        self.sessions.pop(token_hash, None)
+
+    async def contacts(self, search: Search) -> ContactPage:
+        self._check()
+        self.searches.append(search)
+        return ContactPage(items=[Contact(**contact("c1"))])
+
+    async def contact(self, id: str) -> ContactDetail | None:
+        self._check()
+        return ContactDetail(**contact("c1"), segments=[], legs=[], recordings=["r1"]) if id == "c1" else None
+
+    async def recordings(self, search: Search) -> RecordingPage:
+        self._check()
+        self.searches.append(search)
+        return RecordingPage(items=[Recording(**recording("r1"))])
+
+    async def recording(self, id: str) -> RecordingDetail | None:
+        self._check()
+        peaks: dict[str, Any] = {"peaks_left": [1], "peaks_right": [2], "peaks_per_second": 10.0}
+        return RecordingDetail(**recording("r1"), **peaks) if id == "r1" else None
+
+    async def audio(self, id: str) -> Sound | None:
+        self._check()
+        if id != "r1":
+            return None
+        self.sounds.append(Sound(self.sound))
+        return self.sounds[-1]
+
+    async def queues(self) -> list[Named]:
+        return [Named(id="sales", name="Sales")]
+
+    async def agents(self) -> list[AgentItem]:
+        self._check()
+        return [AgentItem(id="a1", name="agent1", display="Agent One")]
+
+
+class ScriptedSession:
+    """A page's session; what it is asked is kept, what it answers is scripted."""
+
+    def __init__(self, user: str, send: Callable[[dict[str, Any]], None]) -> None:
+        self.user = user
+        self.send = send
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.closed = asyncio.Event()
+        self.let_go = asyncio.Event()
+        self.came = asyncio.Event()
+
+    async def handle(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append((kind, fields))
+        self.came.set()
+        match kind:
+            case "ping":
+                return {}
+            case "softphone" | "start":
+                await self.let_go.wait()
+                return {"sdp": "v=0"}
+            case "big":
+                return {"text": "x" * 60_000}
+            case _:
+                raise ApiError(409, "refused", "Not now.")
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class ScriptedDesks:
+    """Opens a session for agents, refuses everybody else."""
+
+    def __init__(self) -> None:
+        self.sessions: list[ScriptedSession] = []
+        self.opened = asyncio.Event()
+        self.refusal: ApiError | None = None
+
+    async def open(self, user: User, send: Callable[[dict[str, Any]], None]) -> ScriptedSession:
+        if self.refusal is not None:
+            raise self.refusal
+        if user.role != "agent":
+            raise ApiError(403, "no-agent", "There is no agent with this name. " * 10)
+        return self._session(user.id, send)
+
+    def _session(self, user: str, send: Callable[[dict[str, Any]], None]) -> ScriptedSession:
+        self.sessions.append(ScriptedSession(user, send))
+        self.opened.set()
+        send({"type": "desk", "n": 0})
+        return self.sessions[-1]
+
+
+class ScriptedWebCallers(ScriptedDesks):
+    """Anybody may call."""
+
+    def open(self, address: str, send: Callable[[dict[str, Any]], None]) -> ScriptedSession:  # type: ignore[override]
+        return self._session(address, send)
+
+
+class ScriptedOperations:
+    """Health by order."""
+
+    def __init__(self) -> None:
+        self.ok = True
+
+    def health(self) -> Health:
+        return Health(ok=self.ok, problems=[] if self.ok else ["No line card is running."], lines_free=1, lines=4)
+
+    def metrics(self) -> bytes:
+        return b"switchroom_lines 4\n"
+
+    def ice_servers(self, user: User) -> list[IceServer]:
+        return [IceServer(urls=["stun:127.0.0.1"])]
+
+
+class World:
+    """The application with its scripted ports, and clients of it."""
+
+    def __init__(self, *, pages: Path | None = None, secure: bool = False) -> None:
+        self.store = MemoryStore()
+        self.desks = ScriptedDesks()
+        self.web_callers = ScriptedWebCallers()
+        self.operations = ScriptedOperations()
+        surface = Surface(self.store, self.desks, self.operations, self.web_callers, pages, secure)
+        self.app: FastAPI = create_app(surface)
+
+    def client(self, **headers: str) -> httpx2.AsyncClient:
+        """A client that talks to the application without a network."""
+        transport = httpx2.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx2.AsyncClient(transport=transport, base_url="http://switchroom", headers=headers)
+
+    @contextlib.asynccontextmanager
+    async def logged_in(self, name: str = "supervisor") -> AsyncIterator[httpx2.AsyncClient]:
+        """A program with a bearer token."""
+        self.store.sessions[token_hash(name)] = USERS[name]
+        async with self.client(authorization=f"Bearer {name}") as client:
+            yield client
+
+    @contextlib.asynccontextmanager
+    async def served(self) -> AsyncIterator[str]:
+        """On a real port, for WebSockets and broken connections; gives HOST:PORT."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            config = uvicorn.Config(
+                self.app, log_config=None, lifespan="off", ws_max_size=128 * 1024, timeout_graceful_shutdown=1
+            )
+            server = _Server(config)
+            task = asyncio.create_task(server.serve([listening]), name="uvicorn")
+            try:
+                while not server.started:
+                    await asyncio.sleep(0.005)
+                yield f"127.0.0.1:{listening.getsockname()[1]}"
+            finally:
+                server.should_exit = True
+                await task
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+async def token(client: httpx2.AsyncClient, name: str) -> str:
+    """Log in; the token. No cookie stays."""
+    answer = await client.post("/api/v1/login", json={"name": name, "password": PASSWORD})
+    assert answer.status_code == 200, answer.text
+    client.cookies.clear()
+    return str(answer.json()["token"])
