@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pjsua2 as pj
@@ -20,6 +20,7 @@ from media.control.line import (
     Overload,
     PartyChanged,
     PartyState,
+    PlaceLeg,
     Quality,
     Termination,
 )
@@ -30,7 +31,7 @@ from sip.linecard.dialogs import DialogFile
 from sip.linecard.engine import Engine
 from sip.linecard.gate import Gate, GateError
 from sip.linecard.identifiers import new_id
-from sip.linecard.legs import Arrivals, Leg
+from sip.linecard.legs import Arrivals, Endpoint, Leg
 from sip.linecard.parties import SipParty
 from sip.linecard.settings import (
     MAX_ACCOUNTS,
@@ -39,11 +40,13 @@ from sip.linecard.settings import (
     apply_codecs,
     arrivals_config,
     endpoint_config,
+    from_address,
     line_config,
     line_count,
     quiet_start,
     sip_transport_config,
 )
+from sip.linecard.srtp import SRTP_HEADER, srtp_fits, srtp_policy
 from sip.linecard.unattended import Unattended
 from sip.linecard.wire import Address, Message
 
@@ -55,6 +58,10 @@ WATCH = 1.0
 """Seconds between two looks at RTP and at the commander."""
 CALL_DATA = frozenset({"history-info", "diversion", "p-asserted-identity"})
 SOURCE_HEADER = "x-switchroom-source"
+TRUNK_HEADER = "x-switchroom-trunk"
+CALLER_HEADER = "x-switchroom-caller"
+"""The caller's number in the form that the trunk's settings make of it."""
+LEASE_HEADER = "X-Switchroom-Lease"
 
 
 class Card:
@@ -98,7 +105,7 @@ class Card:
         settings = self.settings
         settings.dialogs.mkdir(mode=0o700, exist_ok=True)
         quiet_start()
-        endpoint = self._endpoint = pj.Endpoint()
+        endpoint = self._endpoint = Endpoint(self._rejected)
         endpoint.libCreate()
         self.lines = line_count(settings)
         endpoint.libInit(endpoint_config(settings))
@@ -111,8 +118,7 @@ class Card:
         self.sip = f"sip:{host}:{port}"
         self.access = frames.choose()
         self.bridge = Bridge(endpoint, self.engine, settings, self._overload)
-        self._arrivals = Arrivals(self)
-        self._arrivals.create(arrivals_config(settings), True)
+        self._arrivals = Arrivals(self, arrivals_config(settings))
         self._account_count = 1
         try:
             self._gate = Gate(self)
@@ -176,12 +182,15 @@ class Card:
         call.parties[party_id] = party
         return party
 
-    def place(self, party: SipParty, target: str, headers: Mapping[str, str], timeout: float, account: dict[str, Any]) -> None:
-        """Dial over a line account filled with `account`; raises pj.Error or RuntimeError when there is none free."""
-        line = self._take_account(line_config(self.settings, **account))
-        leg = Leg(line, self.engine, party)
+    def place(self, party: SipParty, body: PlaceLeg) -> None:
+        """Dial over a line account filled for it; raises pj.Error or RuntimeError when there is none free."""
+        credentials = (body.realm, body.username, body.password) if body.username else None
+        line = self._take_account(line_config(self.settings, proxy=body.proxy, credentials=credentials, srtp=body.srtp))
+        user, _, host = body.caller.removeprefix("sip:").partition("@")
+        sender = from_address(self.settings, caller=user, display=body.display, host=host)
+        leg = Leg(line, self.engine, party, body.srtp)
         try:
-            party.dial(leg, target, dict(headers), timeout)
+            party.dial(leg, body.target, sender, {LEASE_HEADER: body.lease, **body.headers}, body.timeout)
         except pj.Error:
             self._accounts.append(line)
             raise
@@ -265,7 +274,7 @@ class Card:
         arrived = _arrival(message)
         call = self.open_call(arrived.call, arrived)
         party = self.new_sip_party(call, arrived.party, incoming=True)
-        leg = Leg(account, self.engine, party, pj_call)
+        leg = Leg(account, self.engine, party, srtp_policy(message), pj_call)
         party.arrived(leg, message)
         self._legs[party.sip_call_id] = party
         self.counters["arrived"] += 1
@@ -275,20 +284,29 @@ class Card:
             return
         self.unattended.arrived(party)
 
+    def _rejected(self, pj_call: int, code: int) -> None:
+        """pjsua refused an INVITE; its leg is here already if that was for want of media."""
+        for party in list(self._legs.values()):
+            if party.incoming and party.leg is not None and party.leg.rejected(pj_call, code):
+                log.warning("an arrival came to nothing", call=party.call.call, code=code)
+                return
+
     # --- the gate's questions (Keeper) ----------------------------------------------------------------------------
 
     def knows(self, sip_call_id: str) -> bool:
         return sip_call_id in self._legs
 
     def refuse_invite(self, message: Message, *, held: int = 0) -> int:
-        """503 when we leave or cannot keep time, 486 when every line is taken."""
+        """503 when we leave, cannot keep time or have no line, 488 when the offer and our trunk disagree about SRTP."""
         code = 0
-        if self.draining or self.bridge.overloaded:
+        if self.draining or self.bridge.overloaded or len(self._legs) - held >= self.lines:
             code = 503
-        elif len(self._legs) - held >= self.lines:
-            code = 486
+        elif not srtp_fits(message):
+            code = 488
         if code:
             self.counters["refused"] += 1
+        elif self._arrivals is not None:
+            self._arrivals.expect(srtp_policy(message))
         return code
 
     def digit_by_info(self, sip_call_id: str, digit: str) -> None:
@@ -340,11 +358,11 @@ class Card:
 def _arrival(message: Message) -> CallArrived:
     """What an INVITE says of its caller; the edge has let through only what may count as call data."""
     data: dict[str, str] = {}
-    source = ""
+    own = {SOURCE_HEADER: "", TRUNK_HEADER: "", CALLER_HEADER: "", SRTP_HEADER: ""}
     for name, value in message.headers:
         lower = name.lower()
-        if lower == SOURCE_HEADER:
-            source = value
+        if lower in own:
+            own[lower] = value
         elif lower.startswith("x-") or lower in CALL_DATA:
             data[name] = f"{data[name]}, {value}" if name in data else value
     sender = message.sender
@@ -355,9 +373,10 @@ def _arrival(message: Message) -> CallArrived:
         party=new_id(),
         sip_call_id=message.get("call-id"),
         from_tag=sender.tag,
-        ani=identity.user or sender.user,
+        ani=own[CALLER_HEADER] or identity.user or sender.user,
         dnis=Address.parse(f"<{message.request_uri}>").user,
         display=identity.display or sender.display,
-        source=source,
+        source=own[SOURCE_HEADER],
         headers=data,
+        trunk=own[TRUNK_HEADER],
     )

@@ -125,18 +125,10 @@ class Commands:
         if not (body.proxy or card.settings.proxy):
             raise ControlError("no-proxy", "A leg goes through the edge; neither the command nor the card knows its address.")
         self._new_party(body.call, body.party)
-        user, _, host = body.caller.removeprefix("sip:").partition("@")
-        account = {
-            "caller": user,
-            "display": body.display,
-            "host": host,
-            "proxy": body.proxy,
-            "credentials": (body.realm, body.username, body.password) if body.username else None,
-        }
         call = card.open_call(body.call)
         party = card.new_sip_party(call, body.party, incoming=False)
         try:
-            card.place(party, body.target, {"X-Switchroom-Lease": body.lease, **body.headers}, body.timeout, account)
+            card.place(party, body)
         except (pj.Error, RuntimeError) as error:
             del call.parties[body.party]
             if not call.parties:

@@ -93,6 +93,7 @@ class Gate:
         self._keeper = keeper
         self._library = _library()
         self._endpoint: int = self._library.pjsua_get_pjsip_endpt()
+        self._calls = (ctypes.c_int * REMEMBERED)()
         self._packet = 0
         self._probe = b""
         self._seen: list[tuple[str, int]] = []
@@ -220,8 +221,14 @@ class Gate:
             log.warning("pjsip could not answer", code=code, status=status)
 
     def calls_held(self) -> int:
-        """Calls that pjsua holds, also those whose BYE is not answered yet."""
-        return int(self._library.pjsua_call_get_count())
+        """Calls that pjsua holds, also those whose BYE is not answered yet.
+
+        Not `pjsua_call_get_count`: that one never forgets a call whose media could not be made.
+        """
+        count = ctypes.c_uint(REMEMBERED)
+        if self._library.pjsua_enum_calls(self._calls, ctypes.byref(count)):
+            return 0
+        return int(count.value)
 
     # --- the layout of pjsip's structures -------------------------------------------------------------------------
 
@@ -260,7 +267,7 @@ def _library() -> Any:
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "pjsua_get_pjsip_endpt": (pointer, []),
         "pjsua_pool_create": (pointer, [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t]),
-        "pjsua_call_get_count": (ctypes.c_uint, []),
+        "pjsua_enum_calls": (number, [pointer, pointer]),
         "pjsip_endpt_register_module": (number, [pointer, pointer]),
         "pjsip_endpt_respond_stateless": (number, [pointer, pointer, number, pointer, pointer, pointer]),
         "pjsip_rx_data_clone": (number, [pointer, ctypes.c_uint, pointer]),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import pjsua2 as pj
 import structlog
 
-from media.control.line import Quality
+from media.control.line import Quality, Srtp
 from sip.linecard.engine import Engine
 from sip.linecard.guard import guarded
+from sip.linecard.settings import SRTP_USE
 from sip.linecard.wire import Message
 
 log = structlog.get_logger()
@@ -43,22 +45,47 @@ class Arriving(Protocol):
 class Arrivals(pj.Account):  # type: ignore[misc]  # untyped library
     """The account that incoming calls land on."""
 
-    def __init__(self, taker: Arriving) -> None:
+    def __init__(self, taker: Arriving, config: Any) -> None:
         super().__init__()
         self._taker = taker
+        self._config = config
+        self.create(config, True)
+
+    def expect(self, srtp: Srtp) -> None:
+        """Set what the next media will do about SRTP: pjsua asks the account once, when a call's transport is made."""
+        media = self._config.mediaConfig
+        if media.srtpUse != SRTP_USE[srtp]:
+            media.srtpUse = SRTP_USE[srtp]
+            self.modify(self._config)
 
     @guarded
     def onIncomingCall(self, prm: Any) -> None:
         self._taker.leg_arrived(self, prm.callId, Message.parse(prm.rdata.wholeMsg.encode("utf-8", "surrogateescape")))
 
 
+class Endpoint(pj.Endpoint):  # type: ignore[misc]  # untyped library
+    """Tells of arrivals that came to nothing: pjsua says so nowhere else, once the call's object has been made."""
+
+    def __init__(self, rejected: Callable[[int, int], None]) -> None:
+        super().__init__()
+        self._rejected = rejected
+
+    @guarded
+    def onRejectedIncomingCall(self, prm: Any) -> None:
+        self._rejected(int(prm.callId), int(prm.statusCode))
+
+
 class Leg(pj.Call):  # type: ignore[misc]  # untyped library
     """One SIP call of pjsua2. After the disconnected state the C++ object is gone and no method may be called."""
 
-    def __init__(self, account: Any, engine: Engine, owner: LegOwner, pj_call: int = pj.PJSUA_INVALID_ID) -> None:
+    def __init__(self, account: Any, engine: Engine, owner: LegOwner, srtp: Srtp, pj_call: int = pj.PJSUA_INVALID_ID) -> None:
         super().__init__(account, pj_call)
+        self._account = account
         self._engine = engine
         self._owner: LegOwner | None = owner
+        self._srtp: Srtp = srtp
+        self._incoming = pj_call != pj.PJSUA_INVALID_ID
+        self._keys_asked = False
 
     @guarded
     def onCallState(self, prm: Any) -> None:
@@ -71,12 +98,32 @@ class Leg(pj.Call):  # type: ignore[misc]  # untyped library
             self._success(prm.e)  # here already, so that the dialog's file is there when the exchange hears of the answer
             owner.leg_state(state, code)
             return
-        self._owner = None
+        self._over(code)
+
+    def _over(self, code: int) -> None:
+        owner, self._owner = self._owner, None
         try:
-            owner.leg_state(state, code)
+            if owner is not None:
+                owner.leg_state(pj.PJSIP_INV_STATE_DISCONNECTED, code)
         finally:
             # Now, not when the garbage collector likes: a late destructor would hang up the next call of this slot.
             pj.Call.__swig_destroy__(self)
+
+    def rejected(self, pj_call: int, code: int) -> bool:
+        """Whether this was the arrival `pj_call`, which pjsua itself has rejected; the leg is over then."""
+        if self._owner is None or self.getId() != pj_call:
+            return False
+        self._over(code)
+        return True
+
+    @guarded
+    def onCallSdpCreated(self, prm: Any) -> None:
+        theirs, ours = prm.remSdp, prm.sdp
+        asked = str(theirs.wholeSdp)
+        self._keys_asked = self._keys_asked or "a=crypto:" in asked
+        if self._incoming and self._srtp == "optional" and not self._keys_asked:
+            # An offer to a caller who never spoke of SRTP: keys with RTP/AVP are no standard, not everybody passes them over.
+            ours.wholeSdp = "".join(part for part in ours.wholeSdp.splitlines(True) if not part.startswith("a=crypto:"))
 
     @guarded
     def onCallMediaState(self, prm: Any) -> None:
@@ -152,11 +199,26 @@ class Leg(pj.Call):  # type: ignore[misc]  # untyped library
         receive = rtcp.rxStat
         return int(receive.pkt)
 
+    def media_target(self, index: int) -> tuple[str, int] | None:
+        """Where the other side's SDP wants RTP; None when it wants none (RFC 2543's hold by address 0.0.0.0)."""
+        try:
+            return address(str(self.getStreamInfo(index).remoteRtpAddress))
+        except pj.Error:
+            return None
+
+    def media_source(self, index: int) -> tuple[str, int] | None:
+        """From where the last RTP packet came."""
+        try:
+            return address(str(self.getMedTransportInfo(index).srcRtpName))
+        except pj.Error:
+            return None
+
     def quality(self, index: int) -> Quality | None:
         """The stream's figures; None when there are none."""
         try:
             statistics = self.getStreamStat(index)
             codec = str(self.getStreamInfo(index).codecName)
+            encrypted = self._srtp != "off" and "SRTP status: Active" in self.dump(True, "")
         except pj.Error as error:
             log.debug("no stream figures", error=error.info())
             return None
@@ -172,7 +234,17 @@ class Leg(pj.Call):  # type: ignore[misc]  # untyped library
             round_trip_ms=rtcp.rttUsec.mean / 1000,
             remote_lost=int(transmit.loss),
             remote_jitter_ms=transmit.jitterUsec.mean / 1000,
+            srtp=encrypted,
         )
+
+    def reply(self, code: int) -> None:
+        """Answer the INVITE: 180, 183 or 200."""
+        if self._incoming:
+            self._account.expect(self._srtp)  # without an offer, media is made only now
+        parameters = pj.CallOpParam(True)
+        parameters.statusCode = code
+        parameters.opt.videoCount = 0
+        self.answer(parameters)
 
     def end(self, code: int = 0) -> None:
         """Hang up, reject or cancel, whatever the state asks for."""
@@ -180,6 +252,14 @@ class Leg(pj.Call):  # type: ignore[misc]  # untyped library
         if code:
             parameters.statusCode = code
         self.hangup(parameters)
+
+
+def address(text: str) -> tuple[str, int] | None:
+    """HOST:PORT of IPv4 as pjsua2 prints it; None for what names nobody."""
+    host, _, port = text.rpartition(":")
+    if host.count(".") != 3 or host == "0.0.0.0" or not port.isdigit() or port == "0":  # noqa: S104
+        return None
+    return host, int(port)
 
 
 def added(before: Quality | None, now: Quality | None) -> Quality | None:
@@ -196,4 +276,5 @@ def added(before: Quality | None, now: Quality | None) -> Quality | None:
         round_trip_ms=now.round_trip_ms or before.round_trip_ms,
         remote_lost=before.remote_lost + now.remote_lost,
         remote_jitter_ms=max(before.remote_jitter_ms, now.remote_jitter_ms),
+        srtp=now.srtp,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -11,7 +10,16 @@ import msgspec
 import pjsua2 as pj
 import structlog
 
-from media.control.line import MediaTimeout, PartyRecord, PartyState, Quality, Termination, TransferRequested
+from media.control.line import (
+    CallArrived,
+    MediaTimeout,
+    PartyHeld,
+    PartyRecord,
+    PartyState,
+    Quality,
+    Termination,
+    TransferRequested,
+)
 from sip.linecard import frames
 from sip.linecard.bridge import Bridge, Port
 from sip.linecard.calls import Call, Party
@@ -19,6 +27,7 @@ from sip.linecard.dialogs import DialogFile, DialogState
 from sip.linecard.engine import Engine, Timer
 from sip.linecard.legs import Leg, added
 from sip.linecard.patchport import PatchPort
+from sip.linecard.reception import Reception
 from sip.linecard.termination import local_end, remote_end
 from sip.linecard.wire import Address, Message
 
@@ -97,10 +106,8 @@ class SipParty(Party):
         self._dialog: DialogState | None = None
         self._local: tuple[str, int] | None = None
         self._connected = False
-        self._index = -1
-        self._held = False
-        self._counted = -1
-        self._heard_at = time.monotonic()
+        self.held = False
+        self._reception = Reception(host.engine, call.call)
         self._lasting: Quality | None = None
         self._asked: tuple[Callable[[int], None], Timer] | None = None
         self._alarm: Timer | None = None
@@ -111,6 +118,7 @@ class SipParty(Party):
         """Take the leg of an INVITE that came."""
         self.leg = leg
         self._invite = invite
+        self._reception.signalling = call_source(self.call.arrived)
         self.sip_call_id = invite.get("call-id")
         self.from_tag = invite.sender.tag
         vias = invite.all("via")
@@ -118,8 +126,8 @@ class SipParty(Party):
         self.branch = Address.parse(vias[min(1, len(vias) - 1)]).parameters.get("branch", "") if vias else ""
         self.remote = invite.sender.uri
 
-    def dial(self, leg: Leg, target: str, headers: dict[str, str], timeout: float) -> None:
-        """Send an INVITE; raises pj.Error when pjsua2 cannot."""
+    def dial(self, leg: Leg, target: str, sender: str, headers: dict[str, str], timeout: float) -> None:
+        """Send an INVITE from `sender`; raises pj.Error when pjsua2 cannot."""
         self.leg = leg
         self.claimed = True
         self.remote = target
@@ -131,6 +139,7 @@ class SipParty(Party):
             header.hName, header.hValue = name, value
             lines.append(header)
         parameters.txOption.headers = lines
+        parameters.txOption.localUri = sender
         try:
             leg.makeCall(target, parameters)
         except pj.Error:
@@ -145,10 +154,7 @@ class SipParty(Party):
         self.claimed = True
         if self.leg is None:
             return
-        parameters = pj.CallOpParam(True)
-        parameters.statusCode = code
-        parameters.opt.videoCount = 0
-        self.leg.answer(parameters)
+        self.leg.reply(code)
         if code == 180:
             self._advance("ringing")
         elif 180 < code < 200:
@@ -223,7 +229,7 @@ class SipParty(Party):
             self._advance("ringing" if code == 180 else "early")
         elif state == pj.PJSIP_INV_STATE_CONFIRMED:
             self._connected = True
-            self._heard_at = time.monotonic()
+            self._reception.answered()
             if self._alarm is not None:
                 self._alarm.cancel()
             self._advance("connected")
@@ -253,11 +259,11 @@ class SipParty(Party):
             if old is not None:
                 self._host.bridge.lost(old)
             self.port = None
-            self._index = -1
         else:
-            self._index, status, media = found
-            self._held = status != pj.PJSUA_CALL_MEDIA_ACTIVE
-            self._heard_at = time.monotonic()
+            index, status, media = found
+            self._hold(on=status != pj.PJSUA_CALL_MEDIA_ACTIVE)
+            if self.leg is not None:
+                self._reception.media(self.leg, index)
             if old is None or not old.alive or old.media.getPortId() != media.getPortId():
                 if old is not None and old.alive:
                     self._host.bridge.lost(old)
@@ -266,7 +272,7 @@ class SipParty(Party):
 
     def leg_stream_gone(self, quality: Quality | None) -> None:
         self._lasting = added(self._lasting, quality)
-        self._counted = -1
+        self._reception.stream_gone()
         if self.port is not None:
             self._host.bridge.lost(self.port)
             self.port = None
@@ -283,22 +289,19 @@ class SipParty(Party):
 
     def watch_media(self, now: float, limit: float) -> None:
         """Hang up when no RTP came for `limit` seconds though it should; 0 switches that off."""
-        if not self._connected or not self.alive or self.leg is None or self._index < 0:
-            return
-        try:
-            count = self.leg.received(self._index)
-        except pj.Error:
-            return  # media is being made anew
-        if count != self._counted or self._held or limit <= 0:
-            self._counted = count
-            self._heard_at = now
-        elif now - self._heard_at >= limit:
-            self._host.emit(MediaTimeout(self.call.call, self.party, round(now - self._heard_at, 1)))
+        silent = self._reception.silent_for(now) if self.alive else 0.0
+        if 0 < limit <= silent:
+            self._host.emit(MediaTimeout(self.call.call, self.party, round(silent, 1)))
             self.end("media-timeout")
 
     def record(self) -> PartyRecord:
         return _with(
-            super().record(), sip_call_id=self.sip_call_id, from_tag=self.from_tag, branch=self.branch, peer=self.remote
+            super().record(),
+            sip_call_id=self.sip_call_id,
+            from_tag=self.from_tag,
+            branch=self.branch,
+            peer=self.remote,
+            held=self.held,
         )
 
     # --- inside ---------------------------------------------------------------------------------------------------
@@ -306,6 +309,13 @@ class SipParty(Party):
     def _advance(self, state: PartyState) -> None:
         if self.advances(state):
             self._host.party_state(self, state)
+
+    def _hold(self, *, on: bool) -> None:
+        """The other side holds us while it wants no audio; what it sends (its music, say) is heard as its voice was."""
+        if on != self.held:
+            self.held = self._reception.held = on
+            log.info("held by the other side" if on else "taken back from hold", call=self.call.call, party=self.party)
+            self._host.emit(PartyHeld(self.call.call, self.party, on))
 
     def _not_answered(self) -> None:
         if not self._connected:
@@ -329,6 +339,7 @@ class SipParty(Party):
             self.port = None
         if self._alarm is not None:
             self._alarm.cancel()
+        self._reception.close()
         self.answer_transfer(accept=False)
         self._file.remove()
         if self._local is not None:
@@ -339,6 +350,11 @@ class SipParty(Party):
         self._host.party_ended(self, termination, self._lasting)
         if self.on_released is not None:
             self.on_released()
+
+
+def call_source(arrived: CallArrived | None) -> str:
+    """The host that the edge heard an INVITE from; empty when it did not say."""
+    return arrived.source.rpartition(":")[0].strip("[]") if arrived is not None else ""
 
 
 def _notify_done() -> Any:
@@ -356,5 +372,5 @@ def _notify_done() -> Any:
     return request
 
 
-def _with(record: PartyRecord, **fields: str) -> PartyRecord:
+def _with(record: PartyRecord, **fields: str | bool) -> PartyRecord:
     return msgspec.structs.replace(record, **fields)

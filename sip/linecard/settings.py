@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pjsua2 as pj
 from pjsua2 import _pjsua2
+
+from media.control.line import Srtp
 
 FRAME_MS = 20
 TICKS_PER_SECOND = 1000 // FRAME_MS
@@ -19,6 +22,15 @@ MAX_ACCOUNTS = 8
 
 CARD_USER = "linecard"
 """User part of the Contact; the edge puts a public one in its place."""
+LINE_USER = f"line-{secrets.token_hex(8)}"
+"""User part of the lines' accounts, which nobody can dial: pjsua gives an INVITE to the account whose user it names, and an
+account that bears the caller's number of a leg would take the calls to that number away from the arrivals."""
+
+SRTP_USE: dict[Srtp, int] = {
+    "off": pj.PJMEDIA_SRTP_DISABLED,
+    "optional": pj.PJMEDIA_SRTP_OPTIONAL,
+    "required": pj.PJMEDIA_SRTP_MANDATORY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +131,10 @@ def sip_transport_config(settings: CardSettings) -> Any:
     return config
 
 
-def account_config(settings: CardSettings, *, user: str = CARD_USER, display: str = "", host: str = "") -> Any:
-    """An account: `user` at `host` is the From of calls that we place; there is no registration."""
+def account_config(settings: CardSettings, *, user: str, srtp: Srtp) -> Any:
+    """An account; there is no registration. What it calls itself is seen by nobody."""
     config = pj.AccountConfig()
-    name = f'"{_quoted(display)}" ' if display else ""
-    config.idUri = f"{name}<sip:{user}@{host or settings.public or settings.sip[0]}>"
+    config.idUri = f"sip:{user}@{settings.public or settings.sip[0]}"
 
     nat = config.natConfig
     # The edge alone knows our public side: a card that rewrites Contact, Via or SDP by what it sees of the edge breaks it.
@@ -135,7 +146,11 @@ def account_config(settings: CardSettings, *, user: str = CARD_USER, display: st
     nat.iceEnabled = False
 
     media = config.mediaConfig
+    media.srtpUse = SRTP_USE[srtp]
     media.srtpSecureSignaling = 0  # else SAVP over the edge's plain UDP gets 406
+    keyings = pj.IntVector()
+    keyings.append(pj.PJMEDIA_SRTP_KEYING_SDES)  # DTLS here would be OpenSSL 1.0.2's
+    media.srtpOpt.keyings = keyings
     media.lockCodecEnabled = False  # else an answer with two codecs makes us send a re-INVITE
     media.streamKaEnabled = False
     media.rtcpMuxEnabled = False
@@ -149,17 +164,13 @@ def account_config(settings: CardSettings, *, user: str = CARD_USER, display: st
 
 
 def arrivals_config(settings: CardSettings) -> Any:
-    """The account that incoming calls land on; it takes SRTP where a caller offers it."""
-    config = account_config(settings)
-    config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_OPTIONAL
-    return config
+    """The account that incoming calls land on; it takes SRTP where a caller offers it, unless the leg says otherwise."""
+    return account_config(settings, user=CARD_USER, srtp="optional")
 
 
-def line_config(
-    settings: CardSettings, *, caller: str, display: str, host: str, proxy: str, credentials: tuple[str, str, str] | None
-) -> Any:
-    """The account of one line, filled when it dials: From, route through the edge, digest credentials (realm, user, word)."""
-    config = account_config(settings, user=caller or CARD_USER, display=display, host=host)
+def line_config(settings: CardSettings, *, proxy: str, credentials: tuple[str, str, str] | None, srtp: Srtp) -> Any:
+    """The account of one line, filled when it dials: route through the edge, digest credentials (realm, user, word), SRTP."""
+    config = account_config(settings, user=LINE_USER, srtp=srtp)
     route = pj.StringVector()
     through = (proxy or settings.proxy_uri).strip("<>")
     route.append(f"<{through}>" if ";lr" in through else f"<{through};lr>")
@@ -189,8 +200,11 @@ def apply_codecs(endpoint: Any, rate: int) -> None:
         endpoint.codecSetPriority(codec.codecId, wanted.get(name, 0))
 
 
-def _quoted(text: str) -> str:
-    return "".join(c for c in text if c.isprintable()).replace("\\", "\\\\").replace('"', '\\"')
+def from_address(settings: CardSettings, *, caller: str, display: str, host: str) -> str:
+    """The From of a leg that we place."""
+    shown = "".join(c for c in display if c.isprintable()).replace("\\", "\\\\").replace('"', '\\"')
+    name = f'"{shown}" ' if display else ""
+    return f"{name}<sip:{caller or CARD_USER}@{host or settings.public or settings.sip[0]}>"
 
 
 def line_count(settings: CardSettings) -> int:

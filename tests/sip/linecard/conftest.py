@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -116,8 +117,7 @@ class CardProcess:
     async def stop(self) -> None:
         await self.disconnect()
         if self.process is not None and self.process.returncode is None:
-            self.process.terminate()
-            self.process.terminate()
+            self.process.send_signal(signal.SIGINT)
             try:
                 await asyncio.wait_for(self.process.wait(), 6)
             except TimeoutError:

@@ -3,73 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from media.control import line
-from media.jitter import PatchReceiver
-from media.patch import PatchSocket
+from tests.sip.linecard.agent import RATE, Agent, between
 from tests.sip.linecard.conftest import CardProcess
 from tests.tools import sipp, tones
 
 pytestmark = pytest.mark.interop
 
-RATE = 16000
-FRAME = RATE // 50
-
-
-class Agent:
-    """The other end of a patch: sends a tone, keeps what it hears, paced by what arrives."""
-
-    def __init__(self, card: CardProcess, call: str, party: str, hz: float) -> None:
-        stem = secrets.token_hex(4)
-        self.card, self.call, self.party = card, call, party
-        self.own, self.peer = card.run / f"p1-{stem}-d", card.run / f"p1-{stem}-l"
-        self.tone = tones.sine(hz, 1.0, RATE).tobytes()
-        self.heard = bytearray()
-        self.frames = 0
-        self._at = 0
-
-    async def __aenter__(self) -> Agent:
-        self.socket = PatchSocket(self.own, self.peer, RATE)
-        self.receiver = PatchReceiver(RATE)
-        asyncio.get_running_loop().add_reader(self.socket.fileno(), self._readable)
-        await self.card.do(line.OpenPatch(self.call, self.party, str(self.peer), str(self.own)))
-        return self
-
-    def _readable(self) -> None:
-        while (frame := self.socket.receive()) is not None:
-            self.heard += frame.pcm
-            self.frames += 1
-            self.socket.send(self.tone[self._at : self._at + 2 * FRAME], self.frames * FRAME)
-            self._at = (self._at + 2 * FRAME) % len(self.tone)
-
-    async def listen(self, seconds: float) -> Any:
-        """What is heard in the next seconds, as int16."""
-        start = len(self.heard)
-        want = start + int(seconds * RATE) * 2
-        async with asyncio.timeout(seconds * 3 + 2):
-            while len(self.heard) < want:
-                await asyncio.sleep(0.02)
-        return np.frombuffer(bytes(self.heard[start:want]), dtype=np.int16)
-
-    async def __aexit__(self, *exc: object) -> None:
-        asyncio.get_running_loop().remove_reader(self.socket.fileno())
-        self.socket.close()
-
 
 def talk(tone: Path, middle: str = "", seconds: float = 20) -> str:
     """A caller who sends a tone for ever, does `middle`, and waits for our BYE."""
     return sipp.invite() + sipp.answered() + sipp.play(tone) + middle + sipp.expect("BYE") + sipp.ok()
-
-
-def between(one: str, other: str) -> list[line.Link]:
-    return [line.Link(one, other), line.Link(other, one)]
 
 
 async def answered(card: CardProcess) -> line.CallArrived:

@@ -37,7 +37,7 @@ async def test_more_calls_than_lines_are_refused(card: CardProcess, run_dir: Pat
     lines = (await card.inventory()).lines
     async with sipp.Sipp(WAIT_FOR_BYE, run_dir / "a", card.sip, calls=lines) as callers:
         calls = await answer_all(card, lines)
-        refused = sipp.invite() + sipp.receive(486) + sipp.request("ACK", 1)
+        refused = sipp.invite() + sipp.receive(503) + sipp.request("ACK", 1)
         async with sipp.Sipp(refused, run_dir / "b", card.sip) as late:
             assert await late.finished() == 0, late.errors()
         assert len(dialogs(run_dir)) == lines
