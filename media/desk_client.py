@@ -20,6 +20,8 @@ log = structlog.get_logger()
 
 FIRST_RETRY = 0.1
 LAST_RETRY = 1.0
+PING_SECONDS = 10.0
+"""The desk takes a client that says nothing for 40 s for gone."""
 
 
 class DeskError(Exception):
@@ -176,16 +178,24 @@ class DeskClient:
         self._socket = socket
         self._open.set()
         self._tell(True)
+        pings = asyncio.create_task(self._ping(socket), name="desk pings")
         try:
             async for text in socket:
                 self._take(text)
         finally:
+            pings.cancel()
             self._socket = None
             self._open.clear()
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(ConnectionResetError("the desk socket broke"))
             self._tell(False)
+
+    async def _ping(self, socket: ClientConnection) -> None:
+        with contextlib.suppress(WebSocketException):
+            while True:
+                await asyncio.sleep(PING_SECONDS)
+                await socket.send(json.dumps({"type": "ping"}))
 
     def _end(self, reason: str) -> None:
         self.ended = reason

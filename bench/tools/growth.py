@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import httpx2
 
+from bench.tools.caller import CallFailedError
 from bench.tools.figures import table
 from bench.tools.house import PROMPT, WAIT, agent_names
 from bench.tools.load import Floor
@@ -32,6 +33,8 @@ class Growth:
     after: dict[str, Footprint]
     tasks: tuple[int, int]
     """Of asyncio in the exchange."""
+    failed: list[str]
+    """Calls that did not go as they should."""
 
     def section(self) -> str:
         """Markdown."""
@@ -56,7 +59,8 @@ class Growth:
                 "",
                 table(("process", "descriptors", "threads", "own memory", "share", "a call"), rows),
                 "",
-                f"Tasks of asyncio in the exchange: {self.tasks[0]} → {self.tasks[1]}.",
+                f"Tasks of asyncio in the exchange: {self.tasks[0]} → {self.tasks[1]}. Calls that failed: {len(self.failed)}"
+                f"{' (' + ', '.join(self.failed[:5]) + ')' if self.failed else ''}.",
             ]
         )
 
@@ -67,33 +71,41 @@ async def growth(at: Floor, *, warm: int, calls: int, at_once: int) -> Growth:
         agents = [await stack.enter_async_context(at.agent(name, "PCMU")) for name in agent_names(at_once)]
         for agent in agents:
             await agent.available()
-        await _run(at, warm, at_once)
+        failed = await _run(at, warm, at_once)
         before, tasks_before = await _look(at)
         loop = asyncio.get_running_loop()
         talked, start = sum(agent.contacts for agent in agents), loop.time()
-        await _run(at, calls, at_once)
+        failed += await _run(at, calls, at_once)
         took = loop.time() - start
         after, tasks_after = await _look(at, before)
         talked = sum(agent.contacts for agent in agents) - talked
-    return Growth(calls, talked, took, before, after, (tasks_before, tasks_after))
+    return Growth(calls, talked, took, before, after, (tasks_before, tasks_after), failed)
 
 
-async def _run(at: Floor, count: int, at_once: int) -> None:
-    """Calls, `at_once` at a time; every second one is for an agent."""
+async def _run(at: Floor, count: int, at_once: int) -> list[str]:
+    """Calls, `at_once` at a time; every second one is for an agent. What went wrong."""
     numbers = iter(range(count))
+    failed: list[str] = []
 
     async def caller() -> None:
         for number in numbers:
-            if number % 2:
-                await _with_agent(at)
-            else:
-                call = await at.board.call(PROMPT, ears=False)
-                await asyncio.sleep(random.uniform(0.1, 0.3))
-                await call.hang_up()
+            try:
+                await (_with_agent(at) if number % 2 else _with_prompt(at))
+            except CallFailedError as error:
+                failed.append(str(error))
+            except TimeoutError:
+                failed.append("no audio in 10 s")
 
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
             group.create_task(caller())
+    return failed
+
+
+async def _with_prompt(at: Floor) -> None:
+    call = await at.board.call(PROMPT, ears=False)
+    await asyncio.sleep(random.uniform(0.1, 0.3))
+    await call.hang_up()
 
 
 async def _with_agent(at: Floor) -> None:

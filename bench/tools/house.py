@@ -104,7 +104,9 @@ async def running(data: Path, *, lines: int, rate: int = 16000) -> AsyncIterator
         await system.start()
         yield system
     except BaseException:
-        print(system.log(), file=sys.stderr, flush=True)
+        for path in sorted((system.data / "logs").glob("*.log")):
+            told = [text for text in path.read_text(errors="replace").splitlines() if '"level": "info"' not in text]
+            print(f"--- {path.name}", *told[-20:], sep="\n", file=sys.stderr, flush=True)
         raise
     finally:
         await system.stop()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.tools.agent import BenchAgent
-from bench.tools.caller import RATE, Call
+from bench.tools.caller import RATE, Call, CallFailedError
 from bench.tools.clock import SLOTS
 from bench.tools.figures import milliseconds, table
 from bench.tools.house import PROMPT, WAIT, agent_names
@@ -34,6 +34,7 @@ class Latencies:
     to_agent: dict[str, list[float]] = field(default_factory=dict)
     to_caller: dict[str, list[float]] = field(default_factory=dict)
     unheard: int = 0
+    failed: list[str] = field(default_factory=list)
 
     def section(self) -> str:
         """Markdown."""
@@ -50,6 +51,7 @@ class Latencies:
                 "",
                 table(("", "samples", "p50", "p95", "highest"), rows),
                 *([f"\nBursts that were not heard: {self.unheard}."] if self.unheard else []),
+                *([f"\nCalls that failed: {', '.join(self.failed)}."] if self.failed else []),
             ]
         )
 
@@ -75,7 +77,11 @@ async def conversations(at: Floor, into: Latencies, codec: str, *, calls: int, b
             await asyncio.wait_for(agent.free.wait(), TIMEOUT * 3)
             agent.move(number % SLOTS)
             agent.accept_after = random.uniform(0.30, 0.34)
-            call = await at.board.call(WAIT, hertz=CALLER_HZ, ears=False, slot=random.randrange(SLOTS))
+            try:
+                call = await at.board.call(WAIT, hertz=CALLER_HZ, ears=False, slot=random.randrange(SLOTS))
+            except CallFailedError as error:
+                into.failed.append(str(error))
+                continue
             try:
                 clicks.append(await _click(call, agent))
                 call.talking = agent.talking = False
