@@ -14,7 +14,7 @@ import structlog
 
 from exchange import logs, rundir
 from exchange.demo import ORDER_VARIABLE
-from exchange.settings import HostPort, Settings, variable
+from exchange.settings import WILDCARDS, HostPort, Settings, variable
 from exchange.supervisor import accounts, https, postgres, records
 from exchange.supervisor.errors import StartFailed, SupervisorError
 from exchange.supervisor.lock import DataLock
@@ -118,6 +118,9 @@ def check_addresses(settings: Settings, run: Path) -> None:
     living = {record.role for record in records.read_all(run) if records.alive(record)}
     if "edge" not in living:
         _check(settings.sip, "--sip", socket.SOCK_DGRAM)
+        _check(settings.sip, "--sip", socket.SOCK_STREAM)
+        if settings.sips is not None:
+            _check(settings.sips, "--sips", socket.SOCK_STREAM)
     if "exchange" not in living:
         _check(settings.http, "--http", socket.SOCK_STREAM)
 
@@ -145,12 +148,16 @@ def _check(address: HostPort, flag: str, kind: socket.SocketKind) -> None:
 def farewell(settings: Settings, site: Site, new: dict[str, str], *, demo: bool) -> list[str]:
     """What to dial, what to open, who can log in, how to stop."""
     rows = ["", "Switchroom is ready.", ""]
-    host = settings.public if settings.sip.host in ("0.0.0.0", "::") and settings.public else settings.sip.host  # noqa: S104
-    number = f"sip:5000@{HostPort(host, settings.sip.port)}"
+    own = "127.0.0.1" if settings.sip.host in WILDCARDS else settings.sip.host
+    outside = settings.public if settings.public and not settings.sip.loopback else own
+    number = f"sip:5000@{HostPort(own, settings.sip.port)}"
     if demo:
-        rows.append(f"  Dial        {number}        press 1 for sales, 2 for support")
+        rows.append(f"  Dial        sip:5000@{HostPort(outside, settings.sip.port)}        press 1 for sales, 2 for support")
     rows.append(f"  Open        {settings.web}/desk        agents' desk")
     rows.append(f"              {settings.web}/recordings  supervisors' and admins' recordings")
+    public = f"{settings.scheme}://{HostPort(settings.public, settings.http.port)}"
+    if settings.public and not settings.http.loopback and public != settings.web:
+        rows.append(f"              {public}/desk        the same from outside the NAT")
     rows += https.rows(settings)
     names = "agent1 and agent2 (agents), supervisor, admin" if demo else "admin"
     rows.append(f"  Log in as   {names}")

@@ -173,10 +173,11 @@ def test_lines_and_ports_are_split_among_the_cards(tmp_path: Path) -> None:
     ]
     arguments = {spec.name: dict(zip(spec.argv, spec.argv[1:], strict=False)) for spec in specs}
     assert [arguments[f"linecard{n}"]["--lines"] for n in range(3)] == ["4", "4", "2"]
-    ports = [arguments[name]["--rtp"] for name in ("linecard0", "linecard1", "linecard2", "deskcard0", "deskcard1")]
+    ports = [arguments[name]["--rtp"] for name in ("linecard0", "linecard1", "linecard2", "deskcard0", "deskcard1", "webcard0")]
     bounds = [int(end) for one in ports for end in one.split("-")]
     assert bounds == sorted(set(bounds)), "no port belongs to two cards"
-    assert (bounds[0], bounds[-1]) == (40000, 44999)
+    assert bounds[0] == 40000
+    assert 44990 < bounds[-1] <= 44999
     assert not any("geheim" in word for spec in specs for word in spec.argv), "command lines can be read by everybody"
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -134,7 +135,9 @@ class Switchroom:
         self.data = data
         self.http = free_port()
         self.sip = free_port(socket.SOCK_DGRAM)
+        self.listen = self.address = "127.0.0.1"
         self.url = f"http://127.0.0.1:{self.http}"
+        self.inside: tuple[str, ...] = ()
         self.options = options
         self.lines = lines
         self.environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
@@ -147,14 +150,15 @@ class Switchroom:
         self.data.mkdir(parents=True, exist_ok=True)
         out = (self.data / "serve.out").open("ab")
         self.server = await asyncio.create_subprocess_exec(
+            *self.inside,
             *self.command(
                 "serve",
                 "--data",
                 str(self.data),
                 "--http",
-                f"127.0.0.1:{self.http}",
+                f"{self.listen}:{self.http}",
                 "--sip",
-                f"127.0.0.1:{self.sip}",
+                f"{self.listen}:{self.sip}",
                 "--rtp",
                 self.rtp,
                 "--lines",
@@ -222,11 +226,16 @@ class Switchroom:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def trust(self) -> ssl.SSLContext | bool:
+        """Whom a client believes: our own certificate, once there is one."""
+        own = self.data / "keys" / "switchroom.crt"
+        return ssl.create_default_context(cafile=own) if self.url.startswith("https:") and own.exists() else True
+
     async def healthy(self) -> bool:
         if self.server is not None and self.server.returncode is not None:
             raise AssertionError(f"serve ended: {self.log()}")
         with contextlib.suppress(httpx2.HTTPError):
-            async with httpx2.AsyncClient() as client:
+            async with httpx2.AsyncClient(verify=self.trust()) as client:
                 return (await client.get(f"{self.url}/health", timeout=2)).status_code == 200
         return False
 
@@ -246,7 +255,7 @@ class Switchroom:
     @contextlib.asynccontextmanager
     async def api(self, user: str = "supervisor") -> AsyncIterator[httpx2.AsyncClient]:
         """A client that is logged in."""
-        async with httpx2.AsyncClient(base_url=self.url, timeout=10) as client:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=10, verify=self.trust()) as client:
             answer = await client.post("/api/v1/login", json={"name": user, "password": PASSWORD})
             assert answer.status_code == 200, answer.text
             client.cookies.clear()
@@ -268,7 +277,7 @@ class Switchroom:
 
     async def call(self, *options: str, number: str = "5000") -> Tool:
         """A SIP caller."""
-        return await self.tool("call", f"sip:{number}@127.0.0.1:{self.sip}", "--json", *options)
+        return await self.tool("call", f"sip:{number}@{self.address}:{self.sip}", "--json", *options)
 
     async def agent(self, name: str = "agent1", *options: str) -> Tool:
         """A WebRTC agent who answers."""
