@@ -6,10 +6,11 @@ import { Link, Redirect, Route, Switch, useLocation, useSearch } from "wouter";
 import { useSession } from "./api/session";
 import { DeskPage } from "./desk/page";
 import { LoginPage } from "./login";
-import { homeOf, mayOpen } from "./roles";
+import { homeOf, isForCallers, mayOpen } from "./roles";
 import { Header } from "./ui/header";
 import { usePageTitle } from "./ui/title";
 
+const CallerPage = lazy(() => import("./caller/page"));
 const RecordingsPage = lazy(() => import("./records/recordings"));
 const ContactsPage = lazy(() => import("./records/contacts"));
 
@@ -84,6 +85,14 @@ function ToLogin() {
 
 export function App() {
   const { state, user } = useSession();
+  const [path] = useLocation();
+  if (isForCallers(path)) {
+    return (
+      <Suspense fallback={<Waiting />}>
+        <CallerPage />
+      </Suspense>
+    );
+  }
   if (state === "asking") return <Waiting />;
   if (state === "unreachable") return <Unreachable />;
   if (user === null) {

@@ -1,6 +1,6 @@
 /** Log-in by name and password. */
 
-import { Alert, Button, Center, PasswordInput, Stack, TextInput, Title } from "@mantine/core";
+import { Alert, Anchor, Button, Center, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
 import { type FormEvent, useRef, useState } from "react";
 import { Redirect, useSearch } from "wouter";
 import { sentence } from "./api/http";
@@ -78,6 +78,12 @@ export function LoginPage() {
           <Button type="submit" loading={busy} fullWidth mt={4} data-testid="login-submit">
             Log in
           </Button>
+          <Text size="sm" c="dimmed" ta="center">
+            You want to talk with us?{" "}
+            <Anchor href="/call" underline="always">
+              Call us from the browser
+            </Anchor>
+          </Text>
         </Stack>
       </form>
     </Center>

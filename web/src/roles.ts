@@ -17,6 +17,9 @@ const PAGES: Record<Role, PageLink[]> = {
   admin: [RECORDINGS, CONTACTS],
 };
 
+/** Pages for everybody: no session is asked for, and a link from there to the others loads them anew. */
+export const isForCallers = (path: string): boolean => path === "/call" || path.startsWith("/call/");
+
 export const pagesOf = (role: Role): PageLink[] => PAGES[role];
 
 export function homeOf(role: Role): string {

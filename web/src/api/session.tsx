@@ -1,6 +1,7 @@
 /** Who is logged in: the session's cookie is the server's, we only ask `/me`. */
 
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
+import { isForCallers } from "../roles";
 import { ApiError, get, post, sentence, sessionEnded } from "./http";
 import type { Login, User } from "./types";
 
@@ -25,8 +26,10 @@ const believe = (isIn: boolean): void => {
   else localStorage.removeItem(BELIEF_KEY);
 };
 
-/** A newcomer at the door need not be told by an error that nobody is logged in. */
-const newcomer = ["/", "/login"].includes(location.pathname) && localStorage.getItem(BELIEF_KEY) === null;
+/** A newcomer at the door need not be told by an error that nobody is logged in; on a caller's page nobody asks. */
+const newcomer =
+  isForCallers(location.pathname) ||
+  (["/", "/login"].includes(location.pathname) && localStorage.getItem(BELIEF_KEY) === null);
 
 // Asked while the page is still being built: a desk that is refreshed during a call has no time to lose.
 let first: Promise<User> | null = newcomer ? null : get<User>("/api/v1/me");

@@ -8,16 +8,19 @@ const SPOKEN: Record<string, string> = { "*": "Star", "#": "Hash" };
 export const isDigit = (key: string): boolean => DIGITS.includes(key);
 
 interface DigitsPadProps {
+  /** As wide as its place, for thumbs. */
+  large?: boolean;
   sent: string;
   disabled: boolean;
   onDigit(digit: string): void;
 }
 
-export function DigitsPad({ sent, disabled, onDigit }: DigitsPadProps) {
+export function DigitsPad({ large = false, sent, disabled, onDigit }: DigitsPadProps) {
   return (
-    <Stack gap="xs" align="center" data-testid="digits-pad">
+    <Stack gap="xs" align={large ? "stretch" : "center"} data-testid="digits-pad">
       <Text
         className="figures"
+        ta="center"
         c={sent ? undefined : "dimmed"}
         size={sent ? "lg" : "sm"}
         mih={28}
@@ -25,11 +28,11 @@ export function DigitsPad({ sent, disabled, onDigit }: DigitsPadProps) {
       >
         {sent ? sent.slice(-24) : "Press keys here or on the keyboard"}
       </Text>
-      <div className="pad">
+      <div className={large ? "pad pad-large" : "pad"}>
         {DIGITS.map((digit) => (
           <Button
             key={digit}
-            size="md"
+            size={large ? "lg" : "md"}
             variant="default"
             px={0}
             disabled={disabled}
