@@ -38,6 +38,8 @@ class Card:
     address: tuple[str, int]
     lines: int
     parties: set[tuple[str, str]] = field(default_factory=set)
+    lingering: int = 0
+    """Lines whose leg has ended, but not the transaction that ends it."""
     pending: dict[str, Pending] = field(default_factory=dict)
     reachable: bool = True
     draining: bool = False
@@ -83,6 +85,7 @@ class Lines:
                     self._counted_by_card(card, party.sip_call_id)
                     if party.state != "ended" and call.ended is None:
                         card.parties.add((call.call, party.party))
+        card.lingering = max(0, int(inventory.counters.get("lines_held", 0)) - len(card.parties))
         if old is not None:
             self._addresses.pop(old.address, None)
             if old.generation == card.generation:
@@ -110,6 +113,8 @@ class Lines:
                     self._placed(card)
             case line.CallEnded():
                 card.parties = {key for key in card.parties if key[0] != body.call}
+            case line.LinesHeld():
+                card.lingering = body.lines
             case line.Overload():
                 card.overloaded = body.on
 
@@ -127,7 +132,7 @@ class Lines:
     # --- handing out ----------------------------------------------------------------------------------------------
 
     def used(self, card: Card) -> int:
-        return len(card.parties)
+        return len(card.parties) + card.lingering
 
     def held(self, card: Card, now: float) -> int:
         """Lines promised: leases and INVITEs on their way."""

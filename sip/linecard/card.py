@@ -17,6 +17,7 @@ from media.control.line import (
     Configure,
     Digit,
     Inventory,
+    LinesHeld,
     Overload,
     PartyChanged,
     PartyState,
@@ -56,6 +57,8 @@ KEPT_ENDED = 1000
 """Ended calls kept for an exchange that has not said ForgetCall; the oldest goes first."""
 WATCH = 1.0
 """Seconds between two looks at RTP and at the commander."""
+HELD_LOOK = 0.04
+"""Seconds between two looks at lines whose BYE is not answered yet."""
 CALL_DATA = frozenset({"history-info", "diversion", "p-asserted-identity"})
 SOURCE_HEADER = "x-switchroom-source"
 TRUNK_HEADER = "x-switchroom-trunk"
@@ -96,6 +99,8 @@ class Card:
         self._account_count = 0
         self._numbers = itertools.count(1)
         self._legs: dict[str, SipParty] = {}
+        self._lines_held = 0
+        self._counting = False
         self._on_empty: Callable[[], object] | None = None
 
     # --- the endpoint ---------------------------------------------------------------------------------------------
@@ -222,6 +227,8 @@ class Card:
         party.termination, party.quality = termination, quality
         if isinstance(party, SipParty):
             self._legs.pop(party.sip_call_id, None)
+            if party.lingers:
+                self._count_held()  # before the end is told: who hears of it must not take the line for free
         if party.collection is not None:
             party.collection.stop("ended")
         if party.playback is not None:
@@ -343,6 +350,20 @@ class Card:
     def _tune(self, path: str) -> Any:
         name = path or self.configuration.music
         return self.bridge.music(name) if name else None
+
+    def _count_held(self) -> None:
+        """Tell how many lines are taken by legs that have ended, and look again while there are any."""
+        held = max(0, self._gate.calls_held() - len(self._legs)) if self._gate is not None else 0
+        if held != self._lines_held:
+            self._lines_held = held
+            self.emit(LinesHeld(held))
+        if held and not self._counting:
+            self._counting = True
+            self.engine.later(HELD_LOOK, self._count_again)
+
+    def _count_again(self) -> None:
+        self._counting = False
+        self._count_held()
 
     def _overload(self, on: bool, ticks: float) -> None:
         self.emit(Overload(on, round(ticks, 1), float(TICKS_PER_SECOND)))

@@ -112,6 +112,11 @@ class SipParty(Party):
         self._asked: tuple[Callable[[int], None], Timer] | None = None
         self._alarm: Timer | None = None
 
+    @property
+    def lingers(self) -> bool:
+        """Whether pjsua keeps the line after the end that we chose: a BYE or CANCEL has to be answered first."""
+        return self._local is not None and (self._connected or not self.incoming)
+
     # --- what we do -----------------------------------------------------------------------------------------------
 
     def arrived(self, leg: Leg, invite: Message) -> None:

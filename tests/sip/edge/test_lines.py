@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +52,24 @@ def test_an_arrived_call_is_counted_once_until_its_end() -> None:
     lines.event("linecard0", line.PartyChanged("c", "p", "ended"))
     lines.event("linecard0", line.CallEnded("c", line.Termination("answered", "x")))
     assert lines.free(card, 0.0) == 2
+
+
+def test_a_line_is_taken_until_the_goodbye_is_answered() -> None:
+    lines = book("linecard0", "linecard1", lines=1)
+    card = lines.take("b", "i", "t", 0.0)
+    for event in (
+        line.CallArrived("c", "p", "i", "t", "1", "2"),
+        line.LinesHeld(1),
+        line.PartyChanged("c", "p", "ended"),
+        line.CallEnded("c", line.Termination("answered", "x")),
+    ):
+        lines.event("linecard0", event)
+    assert lines.free(card, 0.0) == 0
+    assert lines.take("b2", "i2", "t", 0.0).name == "linecard1"
+    lines.event("linecard0", line.LinesHeld(0))
+    assert lines.free(card, 0.0) == 1
+    known = msgspec.structs.replace(inventory("linecard0", lines=3, calls=1), counters={"lines_held": 2.0})
+    assert lines.used(lines.found(known, ("127.0.0.1", 0))) == 2
 
 
 def test_a_leg_takes_over_the_line_of_its_lease() -> None:
