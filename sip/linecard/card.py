@@ -33,7 +33,9 @@ from sip.linecard.engine import Engine
 from sip.linecard.gate import Gate, GateError
 from sip.linecard.identifiers import new_id
 from sip.linecard.legs import Arrivals, Endpoint, Leg
+from sip.linecard.pace import Pace
 from sip.linecard.parties import SipParty
+from sip.linecard.patchport import PatchPorts
 from sip.linecard.settings import (
     MAX_ACCOUNTS,
     TICKS_PER_SECOND,
@@ -90,7 +92,7 @@ class Card:
         self.lines = 0
         self.counters: dict[str, float] = dict.fromkeys(("arrived", "placed", "refused", "ended", "unattended"), 0.0)
         self.bridge: Bridge
-        self.access: tuple[frames.Reader, frames.Writer]
+        self.patches: PatchPorts
         self.unattended = Unattended(self, commanded, ring=settings.ring, patience=settings.patience)
         self._endpoint: Any = None
         self._gate: Gate | None = None
@@ -99,6 +101,7 @@ class Card:
         self._account_count = 0
         self._numbers = itertools.count(1)
         self._legs: dict[str, SipParty] = {}
+        self._pace = Pace(1)
         self._lines_held = 0
         self._counting = False
         self._on_empty: Callable[[], object] | None = None
@@ -113,6 +116,7 @@ class Card:
         endpoint = self._endpoint = Endpoint(self._rejected)
         endpoint.libCreate()
         self.lines = line_count(settings)
+        self._pace = Pace(self.lines)
         endpoint.libInit(endpoint_config(settings))
         transport = endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, sip_transport_config(settings))
         endpoint.libStart()
@@ -121,7 +125,7 @@ class Card:
         host, _, port = str(endpoint.transportGetInfo(transport).localAddress).rpartition(":")
         address = (host, int(port))
         self.sip = f"sip:{host}:{port}"
-        self.access = frames.choose()
+        self.patches = PatchPorts(settings.rate, frames.choose())
         self.bridge = Bridge(endpoint, self.engine, settings, self._overload)
         self._arrivals = Arrivals(self, arrivals_config(settings))
         self._account_count = 1
@@ -151,6 +155,7 @@ class Card:
             "gate_refused": float(self._gate.refused if self._gate is not None else 0),
             "lines_held": float(self._gate.calls_held() if self._gate is not None else len(self._legs)),
             "clock": float(self.bridge.running),
+            "patch_ports": float(self.patches.made),
         }
         return Inventory(
             self.settings.name,
@@ -189,10 +194,14 @@ class Card:
 
     def place(self, party: SipParty, body: PlaceLeg) -> None:
         """Dial over a line account filled for it; raises pj.Error or RuntimeError when there is none free."""
-        credentials = (body.realm, body.username, body.password) if body.username else None
-        line = self._take_account(line_config(self.settings, proxy=body.proxy, credentials=credentials, srtp=body.srtp))
+        now = time.monotonic()
+        if self._pace.too_fast(now):
+            raise RuntimeError("too many legs began at once")
+        self._pace.begun(now)
         user, _, host = body.caller.removeprefix("sip:").partition("@")
         sender = from_address(self.settings, caller=user, display=body.display, host=host)
+        credentials = (body.realm, body.username, body.password) if body.username else None
+        line = self._take_account(line_config(self.settings, proxy=body.proxy, credentials=credentials, srtp=body.srtp))
         leg = Leg(line, self.engine, party, body.srtp)
         try:
             party.dial(leg, body.target, sender, {LEASE_HEADER: body.lease, **body.headers}, body.timeout)
@@ -284,6 +293,7 @@ class Card:
         leg = Leg(account, self.engine, party, srtp_policy(message), pj_call)
         party.arrived(leg, message)
         self._legs[party.sip_call_id] = party
+        self._pace.begun(time.monotonic())
         self.counters["arrived"] += 1
         self.emit(arrived)
         if self._gate is None and (code := self.refuse_invite(message, held=1)):
@@ -304,9 +314,10 @@ class Card:
         return sip_call_id in self._legs
 
     def refuse_invite(self, message: Message, *, held: int = 0) -> int:
-        """503 when we leave, cannot keep time or have no line, 488 when the offer and our trunk disagree about SRTP."""
+        """503 when we leave, cannot keep up or have no line, 488 when the offer and our trunk disagree about SRTP."""
         code = 0
-        if self.draining or self.bridge.overloaded or len(self._legs) - held >= self.lines:
+        taken = max(len(self._legs) - held, self._gate.calls_held() if self._gate is not None else 0)
+        if self.draining or self.bridge.overloaded or taken >= self.lines or self._pace.too_fast(time.monotonic()):
             code = 503
         elif not srtp_fits(message):
             code = 488

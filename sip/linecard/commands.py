@@ -173,7 +173,7 @@ class Commands:
         self._new_party(body.call, body.party)
         call = card.open_call(body.call)
         try:
-            party = PatchParty(card, call, body.party, Path(body.own), Path(body.peer), card.settings.rate, card.access)
+            party = PatchParty(card, call, body.party, Path(body.own), Path(body.peer))
         except OSError as error:
             if not call.parties:
                 del card.calls[body.call]

@@ -20,13 +20,12 @@ from media.control.line import (
     Termination,
     TransferRequested,
 )
-from sip.linecard import frames
 from sip.linecard.bridge import Bridge, Port
 from sip.linecard.calls import Call, Party
 from sip.linecard.dialogs import DialogFile, DialogState
 from sip.linecard.engine import Engine, Timer
 from sip.linecard.legs import Leg, added
-from sip.linecard.patchport import PatchPort
+from sip.linecard.patchport import PatchPort, PatchPorts
 from sip.linecard.reception import Reception
 from sip.linecard.termination import local_end, remote_end
 from sip.linecard.wire import Address, Message
@@ -44,6 +43,7 @@ class Host(Protocol):
 
     bridge: Bridge
     engine: Engine
+    patches: PatchPorts
 
     def emit(self, body: object) -> None: ...
 
@@ -61,27 +61,24 @@ class PatchParty(Party):
 
     kind = "patch"
 
-    def __init__(
-        self, host: Host, call: Call, party: str, own: Path, peer: Path, rate: int, access: tuple[frames.Reader, frames.Writer]
-    ) -> None:
+    def __init__(self, host: Host, call: Call, party: str, own: Path, peer: Path) -> None:
         super().__init__(call, party, "connected")
         self.peer = peer
         self._host = host
-        self._media: PatchPort | None = PatchPort(f"patch {party}", own, peer, rate, access)
+        self._media: PatchPort | None = host.patches.take(own, peer)
         self.port = Port(self._media, f"patch {party}")
 
     def end(self, reason: str, code: int = 0) -> None:
         if not self.alive:
             return
         media, port = self._media, self.port
-        # Call and party know each other: what they hold would be freed by the garbage collector, at a time of its own.
         self._media = self.port = None
         quality = Quality("patch")
         if media is not None:
             quality = Quality("patch", *media.counters())
             media.mute()
             if port is not None:
-                self._host.bridge.retire(port, media.close)
+                self._host.bridge.retire(port, lambda: self._host.patches.give_back(media))
         self._host.party_ended(self, local_end(reason, connected=True, incoming=False), quality)
 
     def record(self) -> PartyRecord:
