@@ -63,7 +63,7 @@ def _others(queue: Queue, *, named: int) -> dict[str, int]:
     unnamed = counts.pop("available", 0) - named
     if unnamed > 0:
         counts["available"] = unnamed
-    return counts
+    return dict(sorted(counts.items()))  # not in the order of their first case, which no snapshot keeps
 
 
 def _tie_break(

@@ -54,9 +54,13 @@ class Runner:
         """Know one more flow, or a version of it; callers stay in the version they began."""
         self._flows.setdefault(flow.flow, {})[flow.version] = flow
 
-    def begin(self, contact: str, flow: str) -> FlowState:
-        """The state of a contact before Started, in the newest version of the flow; raises KeyError for an unknown one."""
-        return FlowState(contact, flow, max(self._flows[flow]))
+    def newest(self, flow: str) -> int:
+        """The newest version of the flow; raises KeyError for an unknown one."""
+        return max(self._flows[flow])
+
+    def begin(self, contact: str, flow: str, version: int = 0) -> FlowState:
+        """The state of a contact before Started; without a version in the newest, which raises KeyError for an unknown flow."""
+        return FlowState(contact, flow, version or self.newest(flow))
 
     def handle(self, state: FlowState, input: FlowInput, now: float) -> tuple[FlowState, list[FlowEffect]]:
         """The next state and what is to be done for it, in order; never raises for any state that it gave."""

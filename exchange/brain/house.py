@@ -170,7 +170,7 @@ class House:
             arrived.call,
             arrived.party,
             arrived.entry_point,
-            self.runner.begin(contact, arrived.flow),
+            self.runner.begin(contact, arrived.flow, arrived.version),
             self._now,
             web=arrived.web,
         )

@@ -46,6 +46,8 @@ class Arrived(msgspec.Struct, frozen=True, tag="arrived"):
     entry_point: str
     flow: str
     web: bool = False
+    version: int = 0
+    """Of the flow: a replay must not begin in a version that came later."""
 
 
 class FlowAnswer(msgspec.Struct, frozen=True, tag="flow_answer"):

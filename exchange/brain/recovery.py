@@ -10,7 +10,7 @@ import structlog
 from acd.errors import Refused
 from exchange.brain import records
 from exchange.brain.desks import Details
-from exchange.brain.house import House, thaw
+from exchange.brain.house import House, freeze, thaw
 from exchange.brain.ledger import KIND, REJECTED
 from storage.log import EventLog
 from storage.queries import Queries
@@ -27,9 +27,20 @@ async def recover(house: House, events: EventLog) -> int:
         epoch, offset, body = snapshot
         thaw(house, body)
         after = (epoch, offset)
+    beginning = freeze(house)
+    skipped: set[tuple[int, int]] = set()
+    while (count := await _replay(house, events, after, skipped)) is None:
+        thaw(house, beginning)
+    log.info("recovered", records=count, seconds=round(time.monotonic() - started, 3), contacts=len(house.talks))
+    return count
+
+
+async def _replay(house: House, events: EventLog, after: tuple[int, int], skipped: set[tuple[int, int]]) -> int | None:
+    """The number of records; None when one raised: it is added to `skipped`, and the house may be half changed."""
     count = 0
     async for row in events.read(after):
-        if row.kind == REJECTED:
+        place = (row.epoch, row.offset)
+        if row.kind == REJECTED or place in skipped:
             continue
         if row.kind != KIND:
             log.warning("unknown kind in the log", kind=row.kind)
@@ -38,8 +49,12 @@ async def recover(house: House, events: EventLog) -> int:
             house.apply(records.decode(row.body))
         except Refused as error:
             log.error("replay refused", epoch=row.epoch, offset=row.offset, code=error.code)
+        except Exception:
+            # What a later version of this program cannot take must not keep the exchange from starting for ever.
+            log.exception("replay without a record that raises", epoch=row.epoch, offset=row.offset)
+            skipped.add(place)
+            return None
         count += 1
-    log.info("recovered", records=count, seconds=round(time.monotonic() - started, 3), contacts=len(house.talks))
     return count
 
 

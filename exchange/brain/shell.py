@@ -229,7 +229,8 @@ class Exchange(Listener):
         contact = uuid7()
         detail = Details(call.ani, call.dnis, call.display, dict(call.headers))
         self.details[contact] = detail
-        arrived = records.Arrived(contact, card, generation, call.call, call.party, entry.id, entry.flow)
+        version = self.house.runner.newest(entry.flow)
+        arrived = records.Arrived(contact, card, generation, call.call, call.party, entry.id, entry.flow, version=version)
         rows = [tables.contact_arrived(contact, entry.id, detail, at), tables.leg_started(contact, call.call, call.party, at)]
         log.info("call arrived", contact=contact, card=card, call=call.call, **{"pii.ani": call.ani, "pii.dnis": call.dnis})
         self.put(arrived, source, rows)

@@ -232,7 +232,8 @@ class WebCalls:
         call.contact = contact
         detail = Details(call.name or "web", call.entry_point, call.name)
         exchange.details[contact] = detail
-        arrived = records.Arrived(contact, card, generation, name, party, entry.id, entry.flow, web=True)
+        version = exchange.house.runner.newest(entry.flow)
+        arrived = records.Arrived(contact, card, generation, name, party, entry.id, entry.flow, True, version)
         now = time.time()
         rows = [tables.contact_arrived(contact, entry.id, detail, now), tables.web_leg(contact, party, now)]
         log.info("web call arrived", contact=contact, card=card, entry_point=entry.id)
