@@ -155,6 +155,8 @@ def farewell(settings: Settings, site: Site, new: dict[str, str], *, demo: bool)
         rows.append(f"  Dial        sip:5000@{HostPort(outside, settings.sip.port)}        press 1 for sales, 2 for support")
     rows.append(f"  Open        {settings.web}/desk        agents' desk")
     rows.append(f"              {settings.web}/recordings  supervisors' and admins' recordings")
+    if demo and settings.web_cards:
+        rows.append(f"              {settings.web}/call        calls that number from the browser, without a telephone")
     public = f"{settings.scheme}://{HostPort(settings.public, settings.http.port)}"
     if settings.public and not settings.http.loopback and public != settings.web:
         rows.append(f"              {public}/desk        the same from outside the NAT")
