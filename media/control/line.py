@@ -397,6 +397,14 @@ class TransferRequested(msgspec.Struct, frozen=True, tag="transfer_requested"):
     replaces: str = ""
 
 
+class TransferEnded(msgspec.Struct, frozen=True, tag="transfer_ended"):
+    """What the party says became of its REFER (`Transfer`): a SIP status. With 2xx it is hung up now, else it stays."""
+
+    call: str
+    party: str
+    code: int
+
+
 class Mark(msgspec.Struct, frozen=True):
     """A paused stretch of a recording, seconds from its start; `end` is -1 while it lasts."""
 
@@ -445,6 +453,7 @@ LineEvent = (
     | Collected
     | MediaTimeout
     | TransferRequested
+    | TransferEnded
     | RecordingEnded
     | LinesHeld
     | Overload

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
@@ -55,6 +56,14 @@ class DialogState:
         if not target or target == self.remote_target:
             return self
         return DialogState(self.sip_call_id, self.local, self.remote, target, self.route_set, self.cseq)
+
+    def replaces_uri(self) -> str:
+        """The Refer-To by which somebody else can take the other side over (RFC 3891 §3, RFC 5589 §7.3).
+
+        pjsua's own names the From of the other side, which need not be where it can be reached: its Contact is.
+        """
+        replaces = f"{self.sip_call_id};to-tag={self.remote.tag};from-tag={self.local.tag}"
+        return f"<{self.remote_target}?Replaces={quote(replaces, safe='')}&Require=replaces>"
 
 
 class DialogFile:

@@ -10,6 +10,7 @@ import msgspec
 import pjsua2 as pj
 import structlog
 
+from media.control.envelope import ControlError
 from media.control.line import (
     CallArrived,
     MediaTimeout,
@@ -18,6 +19,7 @@ from media.control.line import (
     PartyState,
     Quality,
     Termination,
+    TransferEnded,
     TransferRequested,
 )
 from sip.linecard.bridge import Bridge, Port
@@ -110,6 +112,11 @@ class SipParty(Party):
         self._alarm: Timer | None = None
 
     @property
+    def dialog(self) -> DialogState | None:
+        """The leg's dialog, once it is confirmed."""
+        return self._dialog if self._connected else None
+
+    @property
     def lingers(self) -> bool:
         """Whether pjsua keeps the line after the end that we chose: a BYE or CANCEL has to be answered first."""
         return self._local is not None and (self._connected or not self.incoming)
@@ -191,10 +198,11 @@ class SipParty(Party):
         """REFER the party away; at success we hang up."""
         if self.leg is None:
             return
-        if replaced is not None and replaced.leg is not None:
-            self.leg.xferReplaces(replaced.leg, pj.CallOpParam())
-        else:
-            self.leg.xfer(target, pj.CallOpParam())
+        if replaced is not None:
+            if replaced.dialog is None:
+                raise ControlError("not-connected", f"Party {replaced.party} is in no call that could be replaced.")
+            target = replaced.dialog.replaces_uri()
+        self.leg.xfer(target, pj.CallOpParam())
 
     # --- a REFER of the other side --------------------------------------------------------------------------------
 
@@ -284,6 +292,8 @@ class SipParty(Party):
 
     def leg_transfer_progress(self, code: int, *, final: bool) -> None:
         log.info("transfer progress", call=self.call.call, party=self.party, code=code, final=final)
+        if final:
+            self._host.emit(TransferEnded(self.call.call, self.party, code))
         if final and code // 100 == 2:
             self._host.engine.soon(lambda: self.end("transferred"))
 
