@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from acd.deadlines import open_deadlines
+from acd.deadlines import counts
 from acd.model import AgentConfig, Code, FinalState, QueueConfig, Settings
 from acd.state import Agent, Contact, Floor, History, Offer, Queue, Visits
 from acd.timers import TimerKind
@@ -62,7 +62,7 @@ def save(floor: Floor) -> bytes:
             orders=floor.orders,
             rematching=floor.rematching,
             asked=floor.timers.asked,
-            deadlines=open_deadlines(floor),
+            deadlines=floor.timers.open(lambda at, kind, id: counts(floor, at, kind, id)),
         )
     )
 

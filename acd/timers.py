@@ -44,6 +44,10 @@ class Timers:
             heappop(self._heap)
         return None
 
+    def open(self, valid: Callable[[float, TimerKind, str], bool]) -> list[tuple[float, TimerKind, str]]:
+        """Those that count, in the order in which they will fall: of one instant, who was added first."""
+        return [(at, kind, id) for at, _, kind, id in sorted(self._heap) if valid(at, kind, id)]
+
     def rebuild(self, entries: list[tuple[float, TimerKind, str]]) -> None:
         """Replace all deadlines."""
         self._order = 0

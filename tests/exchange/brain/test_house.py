@@ -324,6 +324,25 @@ def test_a_configuration_that_is_in_use_stays() -> None:
     assert story.house.configured.agents == CONFIGURED.agents
 
 
+def test_deadlines_of_one_instant_fall_in_the_same_order_after_a_snapshot() -> None:
+    story = Story()
+    story.ready("agent2")
+    story.ready("agent1")
+    contacts = [story.to_queue(), story.to_queue()]
+    for agent in ("agent1", "agent2"):
+        story.accept(agent)
+    at = story.at
+    for contact in contacts:  # agent2 first, who comes second in the configuration
+        story.at = at
+        story.ask(contact, "hang_up", agent=story.talk(contact).agent)
+    taken = len(story.log)
+    for contact in contacts:
+        story.gone(contact)
+    assert story.agent("agent1").until == story.agent("agent2").until
+    story.tick()
+    check_replay(story, taken)
+
+
 # --- any story ----------------------------------------------------------------------------------------------------------
 
 PAUSES = [0.0, 0.3, 2.0, 6.0, 31.0]
