@@ -46,10 +46,10 @@ function Going({ call, view }: { call: Call; view: CallView }) {
     >
       <Stack gap="md" align="stretch">
         <Warnings call={call} view={view} />
-        <Heading number={call.number} state={state} hint={hint}>
+        <Heading number={call.number} state={state}>
           <Timer since={view.since} />
         </Heading>
-        <DigitsPad large sent={view.sent} disabled={!connected} onDigit={(digit) => call.press(digit)} />
+        <DigitsPad large sent={view.sent} hint={hint} disabled={!connected} onDigit={(digit) => call.press(digit)} />
         <Stack gap={6}>
           <LevelBar meter={call.microphoneMeter} />
           <Text size="xs" c="dimmed" ta="center" role="status">
@@ -122,17 +122,7 @@ function Warnings({ call, view }: { call: Call; view: CallView }) {
   );
 }
 
-function Heading({
-  number,
-  state,
-  hint,
-  children,
-}: {
-  number: string;
-  state: string;
-  hint: string;
-  children?: ReactNode;
-}) {
+function Heading({ number, state, children }: { number: string; state: string; children: ReactNode }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   return (
@@ -144,11 +134,6 @@ function Heading({
         {state}
       </Text>
       {children}
-      {(hint || children) && (
-        <Text size="sm" c="dimmed" ta="center" mih={22}>
-          {hint}
-        </Text>
-      )}
     </Stack>
   );
 }
@@ -178,7 +163,13 @@ function Ended({ number, view, onAgain, onBack }: { number: string; view: CallVi
   return (
     <section className="panel" aria-label="Call" data-testid="caller-panel" data-phase="ended">
       <Stack gap="md">
-        <Heading number={number} state={state} hint={view.since === null ? "" : `It lasted ${spoken(view.seconds)}.`} />
+        <Heading number={number} state={state}>
+          {view.since !== null && (
+            <Text size="sm" c="dimmed">
+              It lasted {spoken(view.seconds)}.
+            </Text>
+          )}
+        </Heading>
         {bad ? (
           <Alert
             color="red"

@@ -35,7 +35,7 @@ export function callWords(view: CallView): { state: string; hint: string } {
         ? { state: "You are talking with an agent", hint: "" }
         : { state: "Connected", hint: "Listen, and choose with the keys." };
     case "ended":
-      return { state: view.since === null ? "Not connected" : "The call has ended", hint: view.ended };
+      return { state: view.since === null ? "Not connected" : "The call has ended", hint: "" };
   }
 }
 

@@ -10,12 +10,20 @@ export const isDigit = (key: string): boolean => DIGITS.includes(key);
 interface DigitsPadProps {
   /** As wide as its place, for thumbs. */
   large?: boolean;
+  /** Shown until a key is pressed. */
+  hint?: string;
   sent: string;
   disabled: boolean;
   onDigit(digit: string): void;
 }
 
-export function DigitsPad({ large = false, sent, disabled, onDigit }: DigitsPadProps) {
+export function DigitsPad({
+  large = false,
+  hint = "Press keys here or on the keyboard",
+  sent,
+  disabled,
+  onDigit,
+}: DigitsPadProps) {
   return (
     <Stack gap="xs" align={large ? "stretch" : "center"} data-testid="digits-pad">
       <Text
@@ -26,7 +34,7 @@ export function DigitsPad({ large = false, sent, disabled, onDigit }: DigitsPadP
         mih={28}
         data-testid="digits-sent"
       >
-        {sent ? sent.slice(-24) : "Press keys here or on the keyboard"}
+        {sent ? sent.slice(-24) : hint}
       </Text>
       <div className={large ? "pad pad-large" : "pad"}>
         {DIGITS.map((digit) => (
