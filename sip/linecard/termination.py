@@ -43,8 +43,8 @@ def by_status(code: int, by: Literal["remote", "local", "system"] = "remote") ->
 def remote_end(*, connected: bool, incoming: bool, code: int) -> Termination:
     """The other side (or the network) ended the leg."""
     if connected:
-        if code == 408:
-            return Termination("answered", "error", "system", code)  # a BYE or re-INVITE of ours found nobody
+        if code in (408, 481):
+            return Termination("answered", "error", "system", code)  # the session expired (RFC 4028), or is unknown there
         return Termination("answered", "remote-hangup", "remote", code)
     if incoming:
         return Termination("cancelled", "cancelled", "remote", code or 487)

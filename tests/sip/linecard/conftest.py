@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +23,41 @@ from tests.tools import tones
 from tests.tools.sipp import free_port, free_range
 
 ROOT = Path(__file__).parents[3]
+SESSION_TIMERS = "session_timers"
+"""The fixture of the tests that need the minute which runs beside the others."""
+_minute: list[subprocess.Popen[bytes]] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who needs that minute comes last."""
+    items.sort(key=lambda item: SESSION_TIMERS in getattr(item, "fixturenames", ()))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin it now, if anybody needs it."""
+    if session.config.option.collectonly or not any(SESSION_TIMERS in getattr(i, "fixturenames", ()) for i in session.items):
+        return
+    command = [sys.executable, "-m", "tests.sip.linecard.session_timers"]
+    _minute.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE))
+
+
+def pytest_sessionfinish() -> None:
+    """A run that stopped early leaves nothing behind."""
+    for process in _minute:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture(scope="session")
+def session_timers() -> dict[str, Any]:
+    """What was seen in a minute of session timers."""
+    (process,) = _minute
+    output, _ = process.communicate(timeout=110)
+    assert process.returncode == 0
+    return dict(msgspec.json.decode(output))
+
+
 T = TypeVar("T")
 
 
