@@ -306,6 +306,7 @@ class Front:
     address: tuple[str, int]
     client: ControlClient
     events: asyncio.Queue[messages.EdgeEvent]
+    run: Path
 
     @property
     def uri(self) -> str:
@@ -347,7 +348,7 @@ async def _front(run: Path, address: tuple[str, int]) -> AsyncIterator[Front]:
     )
     async with client:
         await asyncio.wait_for(client.connected(), 10.0)
-        yield Front(address, client, events)
+        yield Front(address, client, events, run)
 
 
 @asynccontextmanager

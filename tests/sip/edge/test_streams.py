@@ -157,7 +157,7 @@ async def test_an_edge_that_dies_between_invite_and_what_follows(
         phone = await phone_of(kind, run)
         port, secure = free_port(), free_port()
         card.calls = []
-        async with edge_process(run, port, *_options(run, secure)) as (edge, process):
+        async with edge_process(run, port, *tls_options(run, secure)) as (edge, process):
             await edge.cards(1)
             await reach(phone, edge)
             sent, got = await invited(edge, phone, card)
@@ -165,7 +165,7 @@ async def test_an_edge_that_dies_between_invite_and_what_follows(
             card.arrived(got)
             process.kill()
             await process.wait()
-        async with edge_process(run, port, *_options(run, secure)) as (edge, _):
+        async with edge_process(run, port, *tls_options(run, secure)) as (edge, _):
             await reach(phone, edge)
             phone.send(phone.same_transaction(sent, "CANCEL"), edge.address)
             cancel = await card.sip.request("CANCEL")
@@ -184,7 +184,7 @@ async def test_an_edge_that_dies_between_invite_and_what_follows(
         phone.close()
 
 
-def _options(run: Path, port: int) -> list[str]:
+def tls_options(run: Path, port: int) -> list[str]:
     how = tls(run, port)
     return ["--sips", f"127.0.0.1:{port}", "--certificate", str(how["certificate"]), "--key", str(how["key"])]
 
