@@ -9,6 +9,8 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -52,8 +54,15 @@ def test_a_long_one_gets_a_short_private_place(tmp_path: Path) -> None:
         run.rmdir()
 
 
-def test_a_run_directory_of_others_is_refused(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A data directory whose path is short enough to hold its run directory, however deep pytest's own is."""
+    with tempfile.TemporaryDirectory(prefix="sw") as name:
+        yield Path(name)
+
+
+def test_a_run_directory_of_others_is_refused(short: Path, tmp_path: Path) -> None:
+    data = short / "data"
     run = data / "run"
     run.mkdir(parents=True, mode=0o700)
     run.chmod(0o755)
