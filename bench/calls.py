@@ -21,7 +21,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from bench.tools.growth import Growth, growth
+from bench.tools.growth import growth
 from bench.tools.house import running, seed
 from bench.tools.latency import Latencies, answers, conversations
 from bench.tools.load import Costs, Floor, costs, costs_section, floor, load
@@ -82,20 +82,11 @@ async def _wideband(at: Floor, wanted: Sequence[str], sizes: Sizes, found: list[
         note("growth")
         grown = await growth(at, warm=sizes.warm, calls=sizes.calls, at_once=sizes.at_once)
         say(f"#### Growth\n\n{grown.section()}\n")
-        good &= not _kept(grown) and not grown.failed
+        good &= not grown.kept() and not grown.failed
     if "costs" in wanted:
         note("costs at 16 kHz")
         found.append(await costs(at, rate=16000, count=sizes.each, seconds=sizes.window, prompts=True))
     return good
-
-
-def _kept(grown: Growth) -> list[str]:
-    """Processes that have more descriptors or threads than before; PostgreSQL's backends come and go with the pool."""
-    return [
-        name
-        for name, was in grown.before.items()
-        if (grown.after[name].descriptors > was.descriptors and name != "postgres") or grown.after[name].threads > was.threads
-    ]
 
 
 async def measure(wanted: Sequence[str], sizes: Sizes) -> bool:

@@ -20,6 +20,8 @@ TALK = 0.5
 CLOCKS_STOP = 2.0
 """Seconds after which a line card without calls has stopped its clock, which takes a thread and its files."""
 STEADY_TRIES = 20
+POOL = 6
+"""Threads that asyncio's executor may still make on 2 cores (cores + 4 in all): it makes one whenever all are at work."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,15 @@ class Growth:
     """Of asyncio in the exchange."""
     failed: list[str]
     """Calls that did not go as they should."""
+
+    def kept(self) -> list[str]:
+        """Processes with more descriptors or threads than before; PostgreSQL's backends come and go with the pool."""
+        found = []
+        for name, was in self.before.items():
+            now = self.after[name]
+            if now.threads > was.threads + POOL or (now.descriptors > was.descriptors and name != "postgres"):
+                found.append(name)
+        return found
 
     def section(self) -> str:
         """Markdown."""
