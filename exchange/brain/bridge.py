@@ -164,7 +164,12 @@ class Bridge:
             worker.paused = talk.paused
 
     def recall(self, worker: Worker, record: line.CallRecord, patches: dict[str, tuple[str, str]]) -> None:
-        """After a restart: learn from the inventories what the cards have for this call (`patches`: party to seat)."""
+        """The card is there (again): learn from the inventories what it has for this call (`patches`: party to seat).
+
+        What this process has patched itself it knows better than the desk cards' inventories, which are from their connecting.
+        """
+        if worker.party and worker.desk is not None:
+            patches = {worker.party: worker.desk}
         parties = [p for p in record.parties if p.kind == "patch" and p.state == "connected" and p.party in patches]
         living = [p for p in parties if p.party != worker.customer]  # a web caller's is a patch, too
         worker.party = living[0].party if living else ""

@@ -102,6 +102,8 @@ class Worker:
         while not self._over or self._effects:
             await self._wake.wait()
             self._wake.clear()
+            if self.card not in self._shop.cards.rates and not self._over:
+                continue  # after a restart the card's inventory comes first: what goes on must not begin again
             while self._effects:
                 await self._carry_out(self._effects.popleft())
             if not self._over:
@@ -123,9 +125,11 @@ class Worker:
         call, party = self.call, self.customer
         match effect:
             case flow.MusicOn(file):
-                await self.command(line.Music(call, party, True, file))
+                if await self.command(line.Music(call, party, True, file)):
+                    self.music = True
             case flow.MusicOff():
-                await self.command(line.Music(call, party, False))
+                if await self.command(line.Music(call, party, False)):
+                    self.music = False  # the bridge must know: a customer on hold gets music again
             case flow.StopSpeaking(id):
                 await self.command(line.StopPlay(call, party, id))
                 if id:
@@ -191,7 +195,7 @@ class Worker:
         if effect.beep:
             files = [*files, str(self._shop.beep)]
         play = line.Play(self.call, self.customer, prompt_player(effect.id), files)
-        await self._shop.cards.line(self.card).command(play)
+        await self._shop.cards.line(self.card).command(play, id=play.player)
 
     async def prompted(self, effect: flow.RecordMessage) -> None:
         """The prompt of a voicemail is over: record until a terminator, the limit, or the end of the call."""

@@ -25,6 +25,7 @@ from exchange.brain.records import Record, Source
 from ivr import effects as flow
 from ivr.inputs import CommandDone, CommandFailed, Digits, Played, Recorded
 from media.control import desk, line
+from media.control.client import ControlClient
 from media.control.envelope import ControlError, Event
 from storage.log import RowWrite
 
@@ -254,6 +255,8 @@ class Exchange(Listener):
                 rows = [tables.leg_ended(contact, change, at, web=talk.web)]
                 self.put(records.CustomerGone(contact, reason), source, rows)
         elif change.state == "ended" and worker is not None and change.party == worker.party:
+            if worker.desk is not None:
+                self._send(self.cards.desk, worker.desk[0], desk.Unpatch(worker.desk[1], worker.party))
             worker.party, worker.desk, worker.links = "", None, None
             worker.touch()
 
@@ -329,11 +332,13 @@ class Exchange(Listener):
         self.put(records.FlowAnswer(message.contact, CommandDone(id, ended)))
 
     def order(self, card: str, body: line.LineCommand) -> None:
-        """A command that nobody waits for."""
+        """A command to a line card that nobody waits for."""
+        self._send(self.cards.line, card, body)
 
+    def _send(self, client: Callable[[str], ControlClient], card: str, body: line.LineCommand | desk.DeskCommand) -> None:
         async def send() -> None:
             try:
-                await self.cards.line(card).command(body)
+                await client(card).command(body)
             except ControlError as error:
                 log.info("card refused", card=card, command=type(body).__name__, code=error.code)
 
