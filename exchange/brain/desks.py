@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -424,7 +425,7 @@ class Session:
             case "accept":
                 await self._route(routing.OfferAccepted(0, agent, _text(fields, "offer", 200)))
             case "decline":
-                reason = _text(fields, "reason", 200, needed=False)
+                reason = _word(fields, "reason")
                 await self._route(routing.OfferDeclined(0, agent, _text(fields, "offer", 200), reason))
             case "wrap_up":
                 await self._wrap_up(_text(fields, "code", 100, needed=False))
@@ -443,7 +444,10 @@ class Session:
     async def _set_state(self, state: str, code: str) -> None:
         if state not in get_args(ChosenState):
             raise ApiError(422, "invalid", "state: one of available, idle.")
-        await self._route(routing.AgentStateChosen(0, self.seat.agent, "available" if state == "available" else "idle", code))
+        chosen = routing.AgentStateChosen(0, self.seat.agent, "available")
+        if state == "idle":
+            chosen = routing.AgentStateChosen(0, self.seat.agent, "idle", code)
+        await self._route(chosen)
 
     async def _wrap_up(self, code: str) -> None:
         view = self._desks._house.engine.agent(self.seat.agent)
@@ -473,6 +477,14 @@ def _text(fields: dict[str, Any], name: str, most: int, *, needed: bool = True) 
     value = fields.get(name, None if needed else "")
     if not isinstance(value, str) or len(value) > most or (needed and not value):
         raise ApiError(422, "invalid", f"{name}: a text of 1 to {most} characters is needed.")
+    return value
+
+
+def _word(fields: dict[str, Any], name: str) -> str:
+    """A word of a machine, which may go into the log; what people write could be about people."""
+    value = _text(fields, name, 40, needed=False)
+    if not re.fullmatch("[a-z0-9-]*", value):
+        raise ApiError(422, "invalid", f"{name}: a word of a to z, 0 to 9 and - is needed.")
     return value
 
 

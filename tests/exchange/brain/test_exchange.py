@@ -423,6 +423,51 @@ async def test_a_log_in_that_fails_leaves_no_page_behind() -> None:
         assert error.value.code == "no-agent"
 
 
+NONSENSE: list[tuple[str, dict[str, Any], int, str]] = [
+    ("nothing", {}, 400, "unknown-type"),
+    ("set_state", {}, 422, "invalid"),
+    ("set_state", {"state": "engaged"}, 422, "invalid"),
+    ("set_state", {"state": "idle", "code": "no-such-code"}, 409, "unknown-code"),
+    ("set_state", {"state": ["idle"]}, 422, "invalid"),
+    ("accept", {"offer": 7}, 422, "invalid"),
+    ("accept", {"offer": "none"}, 409, "offer-gone"),
+    ("decline", {"offer": "none", "reason": "Mr Smith is rude"}, 422, "invalid"),
+    ("decline", {"offer": "none", "reason": "busy"}, 409, "offer-gone"),
+    ("hold", {"on": True}, 409, "no-contact"),
+    ("hang_up", {}, 409, "no-contact"),
+    ("digits", {"digits": "12x"}, 422, "invalid"),
+    ("digits", {"digits": "12"}, 409, "no-contact"),
+    ("wrap_up", {"code": "sold"}, 409, "not-in-wrap-up"),
+    ("softphone", {"sdp": "x" * 70_000}, 422, "invalid"),
+    ("softphone", {"sdp": None}, 422, "invalid"),
+]
+
+
+async def test_what_a_page_says_wrongly_has_an_error_and_no_effect() -> None:
+    async with running_floor() as floor:
+        page = await floor.page()
+        before = len(floor.log.rows)
+        for kind, fields, status, code in NONSENSE:
+            with pytest.raises(ApiError) as error:
+                await page.say(kind, **fields)
+            assert (error.value.status, error.value.code) == (status, code), (kind, fields)
+        assert len(floor.log.rows) == before
+
+
+async def test_nothing_about_people_is_in_the_log() -> None:
+    async with running_floor() as floor:
+        page, call = await to_talk(floor)
+        with pytest.raises(ApiError):
+            await page.say("hold", on="yes")
+        await page.say("set_state", state="available", code="Ann called again")
+        await page.say("hang_up")
+        await nothing_is_left(floor, call)
+        told = b"".join(row.body for row in floor.log.rows)
+        assert b"+4930123" not in told
+        assert b"Ann" not in told
+        assert [row[2] for row in floor.log.written("contact_arrived")] == ["+4930123"], "it is with the contact"
+
+
 # --- failures -----------------------------------------------------------------------------------------------------------
 
 
