@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import wave
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,15 @@ SETTLE = 0.06
 """Seconds (three ticks) between taking a port off the bridge and freeing it: connections change only at a tick."""
 IDLE = 1.0
 """Seconds after the last call until the clock stops; the next call of a busy hour finds it running."""
-WATCH = 1.0
+WATCH = 0.25
 """Seconds between two looks at the tick rate."""
+WINDOW = 1.0
+"""Seconds that each look looks back on, or more when it comes late."""
 OVERLOADED = 0.94 * TICKS_PER_SECOND
 RECOVERED = 0.98 * TICKS_PER_SECOND
-LATE_LOOKS = 2
-CALM_LOOKS = 5
+LATE = 1.25
+"""Seconds of a low rate that are overload: one hiccup of the machine, which leaves the window after a second, is none."""
+CALM = 2.5
 
 
 class Port:
@@ -69,15 +73,19 @@ class TickRate:
 
     def __init__(self) -> None:
         self.overloaded = False
-        self._looks = 0
+        self._since: float | None = None
 
-    def look(self, ticks: float) -> bool:
+    def look(self, ticks: float, now: float) -> bool:
         """Whether this look changed the answer."""
         bad = ticks < (RECOVERED if self.overloaded else OVERLOADED)
-        self._looks = self._looks + 1 if bad != self.overloaded else 0
-        if self._looks < (CALM_LOOKS if self.overloaded else LATE_LOOKS):
+        if bad == self.overloaded:
+            self._since = None
             return False
-        self._looks = 0
+        if self._since is None:
+            self._since = now
+        if now - self._since < (CALM if self.overloaded else LATE):
+            return False
+        self._since = None
         self.overloaded = not self.overloaded
         return True
 
@@ -98,7 +106,9 @@ class Bridge:
         self._music: dict[str, Port] = {}
         self._silence: Port | None = None
         self._stopping: Timer | None = None
-        self._mark: tuple[float, int] | None = None
+        self._counted = 0
+        self._position = 0
+        self._looks: deque[tuple[float, int]] = deque()
         self._rate = TickRate()
         self._watching: Timer | None = None
 
@@ -133,7 +143,11 @@ class Bridge:
         if self._stopping is None and not self._connections and self._silence is None:
             self._endpoint.audDevManager().setNoDev()
             self.running = False
-            self._mark = None
+            self._looks.clear()
+            if self._rate.overloaded:
+                # Nothing tells any more whether it still is so; the next call's clock will.
+                self._rate = TickRate()
+                self._on_overload(False, self.ticks)
             if self._watching is not None:
                 self._watching.cancel()
 
@@ -148,8 +162,17 @@ class Bridge:
             self._silence = Port(FilePlayer(self._engine, str(path), loop=True), "silence")
             # The null device listens always, so that the player's position counts every tick of the clock.
             self._silence.media.startTransmit(self._endpoint.audDevManager().getPlaybackDevMedia())
-            self._mark = None
+            self._position = 0
+            self._looks.clear()
         return self._silence
+
+    def media_time(self) -> int:
+        """Samples that the bridge's clock has counted; what is connected now takes part from the next frame on."""
+        if self._silence is not None:
+            position = int(self._silence.media.getPos())
+            self._counted += (position - self._position) % (SILENCE_SECONDS * self._settings.rate)
+            self._position = position
+        return self._counted
 
     def music(self, path: str) -> Port | None:
         """The one looping player of a music file; None (and logged) when it cannot be played."""
@@ -181,8 +204,7 @@ class Bridge:
         """pjsua2 has taken this port away (media made anew, leg ended): its connections went with it."""
         port.alive = False
         port.media = None
-        for owner, connections in self._connections.items():
-            self._connections[owner] = {c for c in connections if port not in c}
+        self._keep({owner: {c for c in found if port not in c} for owner, found in self._connections.items()})
 
     # --- connections ----------------------------------------------------------------------------------------------
 
@@ -207,11 +229,14 @@ class Bridge:
         return set(self._connections.get(owner, set()))
 
     def _disconnect_all(self, port: Port) -> None:
-        for owner, connections in self._connections.items():
-            gone = {c for c in connections if port in c}
-            for connection in gone:
-                self._cut(connection)
-            self._connections[owner] = connections - gone
+        for connections in self._connections.values():
+            for connection in connections:
+                if port in connection:
+                    self._cut(connection)
+        self._keep({owner: {c for c in found if port not in c} for owner, found in self._connections.items()})
+
+    def _keep(self, connections: dict[object, set[Connection]]) -> None:
+        self._connections = {owner: found for owner, found in connections.items() if found}
 
     def _cut(self, connection: Connection) -> None:
         source, listener = connection
@@ -227,15 +252,16 @@ class Bridge:
     def _watch(self) -> None:
         self._watching = self._engine.later(WATCH, self._watch)
         if self._silence is None:
-            self._mark = None
             return
-        now, position = time.monotonic(), int(self._silence.media.getPos())
-        mark, self._mark = self._mark, (now, position)
-        if mark is None:
+        self._looks.append((time.monotonic(), self.media_time()))
+        now, last = self._looks[-1]
+        while len(self._looks) > 2 and self._looks[1][0] <= now - WINDOW:
+            self._looks.popleft()
+        begun, first = self._looks[0]
+        if now - begun < WINDOW:
             return
-        samples = (position - mark[1]) % (SILENCE_SECONDS * self._settings.rate)
-        self.ticks = samples / self._settings.rate * TICKS_PER_SECOND / (now - mark[0])
-        if self._rate.look(self.ticks):
+        self.ticks = (last - first) / self._settings.rate * TICKS_PER_SECOND / (now - begun)
+        if self._rate.look(self.ticks, now):
             log.warning("overload" if self._rate.overloaded else "overload is over", ticks=round(self.ticks, 1))
             self._on_overload(self._rate.overloaded, self.ticks)
 

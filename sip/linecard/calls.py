@@ -113,13 +113,13 @@ def connections(call: Call, silence: Callable[[], Port], music: Callable[[str], 
         if party.music is not None and (tune := music(party.music)) is not None:
             found.add((tune, port))
     if call.recording is not None:
-        found |= _recorded(call, call.recording, ports, silence())
+        found |= _recorded(call, call.recording, ports)
     return found
 
 
-def _recorded(call: Call, recording: Recording, ports: dict[str, Port], silence: Port) -> set[Connection]:
+def _recorded(call: Call, recording: Recording, ports: dict[str, Port]) -> set[Connection]:
     """Left hears the one party, right all the others; players and music are on neither side."""
-    found = {(silence, recording.left), (silence, recording.right)}
+    found: set[Connection] = set()
     if recording.paused:
         return found
     for name, port in ports.items():

@@ -17,10 +17,15 @@ from sip.linecard.hush import Hush
 log = structlog.get_logger()
 
 WAV_HEADER = 44
+ATTEMPTS = 4
+"""How often a recording may begin anew because the clock ticked between its two files."""
 
 
 class Recording:
-    """Two recorders on the bridge. Silence is connected to both from start to end, so that their time never stops."""
+    """Two recorders on the bridge. Silence is connected to both from start to end, so that their time never stops.
+
+    What the parties say comes and goes (holds, media made anew, pauses); the files go on with every tick of the clock.
+    """
 
     def __init__(
         self, bridge: Bridge, *, call: str, recording: str, left_party: str, with_right: bool, directory: Path, rate: int
@@ -36,6 +41,25 @@ class Recording:
         self._rate = rate
         self._begun = time.monotonic()
         self._marks: list[Mark] = []
+        self.left, self.right = self._begin()
+        self._hush: Hush | None = None
+
+    def _begin(self) -> tuple[Port, Port]:
+        """Two recorders that write from the same tick of the clock on; raises pj.Error."""
+        for attempt in range(ATTEMPTS):
+            ports = self._recorders()
+            self._origin = self._bridge.media_time()
+            silence = self._bridge.silence()
+            self._bridge.apply(self, [(silence, port) for port in ports])
+            if self._bridge.media_time() == self._origin or attempt == ATTEMPTS - 1:
+                break
+            # The clock ticked while we connected them: one file may have a frame that the other has not.
+            for port, path in zip(ports, self.files, strict=True):
+                path.unlink(missing_ok=True)
+                self._bridge.retire(port)
+        return ports
+
+    def _recorders(self) -> tuple[Port, Port]:
         ports: list[Port] = []
         try:
             for path in self.files:
@@ -44,10 +68,14 @@ class Recording:
                 ports.append(Port(recorder, path.stem))
         except pj.Error:
             for port in ports:
-                bridge.retire(port)
+                self._bridge.retire(port)
             raise
-        self.left, self.right = ports
-        self._hush: Hush | None = None
+        left, right = ports
+        return left, right
+
+    def _at(self) -> float:
+        """Where both files are, in seconds: whole frames of the clock that writes them."""
+        return round((self._bridge.media_time() - self._origin) / self._rate, 3)
 
     def end_in_silence(self, engine: Engine, seconds: float, ended: Callable[[], None]) -> None:
         """Call `ended` when the left side has been silent for so long."""
@@ -60,11 +88,10 @@ class Recording:
         if on == self.paused:
             return
         self.paused = on
-        now = round(time.monotonic() - self._begun, 3)
         if on:
-            self._marks.append(Mark(now, -1.0))
+            self._marks.append(Mark(self._at(), -1.0))
         else:
-            self._marks[-1] = Mark(self._marks[-1].start, now)
+            self._marks[-1] = Mark(self._marks[-1].start, self._at())
 
     def stop(self, ended: Callable[[RecordingEnded], None]) -> None:
         """Close both files; `ended` is called when they are on disk."""
@@ -72,7 +99,7 @@ class Recording:
         quiet = self._hush.quiet if self._hush is not None else 0.0
         if self._hush is not None:
             self._hush.stop()
-        marks = [mark if mark.end >= 0 else Mark(mark.start, round(elapsed, 3)) for mark in self._marks]
+        marks = [mark if mark.end >= 0 else Mark(mark.start, self._at()) for mark in self._marks]
 
         def closed() -> None:
             left, right = self.files
@@ -92,5 +119,6 @@ class Recording:
                 RecordingEnded(self._call, self.recording, str(left), str(right), self.started, seconds, marks, failed, quiet)
             )
 
+        self._bridge.apply(self, ())
         self._bridge.retire(self.left)
         self._bridge.retire(self.right, closed)

@@ -36,6 +36,8 @@ class Agent:
         self.heard = bytearray()
         self.times: list[int] = []
         """The media time of each frame heard, in samples: the line card's bridge counts it, tick by tick."""
+        self.arrived: list[float] = []
+        """When each came, by the loop's clock."""
         self.frames = 0
         self._source = source or hum(hz)
 
@@ -49,6 +51,7 @@ class Agent:
         while (frame := self.socket.receive()) is not None:
             self.heard += frame.pcm
             self.times.append(frame.media_time)
+            self.arrived.append(asyncio.get_running_loop().time())
             self.socket.send(self._source(self.frames), self.frames * FRAME)
             self.frames += 1
 

@@ -67,6 +67,8 @@ class Media(asyncio.DatagramProtocol):
         self.received: list[Received] = []
         self.bad = 0
         self.sent = 0
+        self.begun = 0.0
+        """When the first frame of `talk` went out, by the loop's clock."""
         self.target: tuple[str, int] | None = None
         self.port = 0
         self._transport: asyncio.DatagramTransport | None = None
@@ -166,7 +168,7 @@ class Media(asyncio.DatagramProtocol):
     async def _talk(self, source: Source, payload_type: int) -> None:
         codec = G711(CODECS[payload_type])
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        begun = self.begun = loop.time()
         for frame in itertools.count():
             pcm = source(frame)
             if pcm:

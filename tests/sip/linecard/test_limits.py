@@ -16,6 +16,7 @@ import pytest
 from media.control import line
 from media.control.client import ControlClient
 from tests.sip.linecard.conftest import ROOT, CardProcess, Starter, dialogs
+from tests.sip.linecard.phone import Phone, connected
 from tests.tools import sipp
 
 pytestmark = pytest.mark.interop
@@ -61,6 +62,40 @@ async def test_a_draining_card_refuses_and_leaves_after_its_last_call(card: Card
         await card.do(line.EndCall(arrived.call))
         assert await caller.finished() == 0, caller.errors()
         assert await asyncio.wait_for(card.process.wait(), 5) == 0
+
+
+async def test_a_card_that_cannot_keep_time_refuses_calls_until_it_can(card: CardProcess) -> None:
+    """The process is held up again and again, as by a machine that has no time for it; the talk that is up goes on."""
+    assert card.process is not None
+    process = card.process
+
+    async def starve() -> None:
+        try:
+            while True:
+                process.send_signal(signal.SIGSTOP)
+                await asyncio.sleep(0.7)
+                process.send_signal(signal.SIGCONT)
+                await asyncio.sleep(0.15)
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+    async with Phone() as phone:
+        talk = await connected(card, phone)
+        starving = asyncio.create_task(starve())
+        try:
+            overload = await card.until(line.Overload, 10.0)
+        finally:
+            starving.cancel()
+        assert overload.on
+        assert overload.ticks < 47 < overload.expected == 50
+        refused = phone.call(card.sip, talk.media.sdp())
+        assert (await refused.response()).status == 503
+        refused.send("ACK", cseq=1)
+        assert (await card.inventory()).overloaded
+        await talk.leg.bye()
+        await card.until(line.Overload, 10.0, on=False)  # with the last call the clock stops
+        other = await connected(card, phone)
+        await other.leg.bye()
 
 
 async def test_rtp_that_stops_ends_the_leg_but_not_on_hold(card: CardProcess, run_dir: Path) -> None:

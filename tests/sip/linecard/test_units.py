@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from media.control.line import Termination
 from sip.linecard.__main__ import parse
-from sip.linecard.bridge import CALM_LOOKS, TickRate
+from sip.linecard.bridge import CALM, LATE, WATCH, WINDOW, TickRate
 from sip.linecard.collecting import AHEAD_SECONDS, Collector, Rules, TypeAhead
 from sip.linecard.dialogs import DialogState
 from sip.linecard.identifiers import new_id
@@ -170,11 +170,20 @@ def test_the_command_line_is_checked(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_overload_is_said_soon_and_taken_back_late() -> None:
-    rate = TickRate()
-    assert [rate.look(ticks) for ticks in (50, 46, 50, 46)] == [False] * 4
-    assert rate.look(45)
+    rate, now = TickRate(), 0.0
+
+    def looks(ticks: float, seconds: float) -> list[bool]:
+        """As many looks as come in this time."""
+        nonlocal now
+        found = []
+        for _ in range(round(seconds / WATCH)):
+            now += WATCH
+            found.append(rate.look(ticks, now))
+        return found
+
+    assert not any(looks(50, 1) + looks(30, WINDOW) + looks(50, WATCH) + looks(46, LATE))  # a hiccup is none
+    assert looks(46, WATCH) == [True]
     assert rate.overloaded
-    assert not any(rate.look(50) for _ in range(CALM_LOOKS - 1))
-    assert not rate.look(48)
-    assert [rate.look(50) for _ in range(CALM_LOOKS)] == [False] * (CALM_LOOKS - 1) + [True]
+    assert not any(looks(50, CALM) + looks(48, WATCH) + looks(50, CALM))
+    assert looks(50, WATCH) == [True]
     assert not rate.overloaded

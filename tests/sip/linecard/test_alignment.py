@@ -1,0 +1,125 @@
+"""A recording's time line is the call's: tone bursts of both sides are where they were heard, whatever happened between."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from media.control import line
+from media.wav import read_wav
+from tests.sip.linecard.agent import FRAME, RATE, Agent, between
+from tests.sip.linecard.agent import hum as agent_hum
+from tests.sip.linecard.conftest import CardProcess, Starter
+from tests.sip.linecard.phone import Phone, bursts, connected
+from tests.tools import tones
+
+pytestmark = [pytest.mark.interop, pytest.mark.realtime]
+
+EVERY = 20
+"""Frames from one burst to the next: 0.4 s."""
+LENGTH = 4
+
+
+def onsets(samples: Any, rate: int, hz: float) -> list[float]:
+    """Where bursts of this frequency begin, in seconds, to a millisecond or two."""
+    array = tones.mono(samples)
+    times = np.arange(len(array)) / rate
+    window = round(0.004 * rate)
+    kernel = np.ones(window) / window
+    mixed = array * np.exp(-2j * np.pi * hz * times)
+    loud = np.abs(np.convolve(mixed, kernel, mode="same")) > 0.06
+    starts = np.flatnonzero(loud[1:] & ~loud[:-1]) / rate
+    found: list[float] = []
+    for start in starts:
+        if not found or start - found[-1] > 0.2:
+            found.append(float(start))
+    return found
+
+
+def agent_bursts(hz: float) -> Any:
+    tone = agent_hum(hz)
+    return lambda frame: tone(frame) if frame % EVERY < LENGTH else bytes(2 * FRAME)
+
+
+async def test_bursts_of_both_sides_are_where_they_were_heard(card: CardProcess, run_dir: Path) -> None:
+    """Over a re-INVITE with another codec, a pause and a hold.
+
+    The bridge's clock is the measure: each frame of the patch is one tick of it. What the agent heard is on the left, by one
+    offset all along; on the right are the bursts that it sent, each so many ticks after another.
+    """
+    source = bursts(1000, every=EVERY, length=LENGTH)
+    async with Phone() as phone:
+        talk = await connected(card, phone)
+        talk.media.talk(source)
+        async with Agent(card, talk.call, "agent", 0, source=agent_bursts(1500)) as agent:
+            await card.do(line.SetLinks(talk.call, between(talk.party, "agent")))
+            await agent.listen(0.3)
+            begun = len(agent.times)
+            await card.do(line.Record(talk.call, "r", talk.party, str(run_dir / "rec")))
+            await agent.listen(1.0)
+            await talk.leg.change(talk.media.sdp((0,), version=2))
+            talk.media.talk(source, 0)
+            await agent.listen(1.0)
+            await card.do(line.PauseRecord(talk.call, "r", True))
+            await agent.listen(0.8)
+            await card.do(line.PauseRecord(talk.call, "r", False))
+            await agent.listen(0.8)
+            await talk.leg.change(talk.media.sdp((0,), version=3, direction="inactive"))
+            await agent.listen(0.8)
+            await talk.leg.change(talk.media.sdp((0,), version=4))
+            await agent.listen(1.0)
+            await card.do(line.StopRecord(talk.call, "r"))
+            over = await card.until(line.RecordingEnded)
+            await card.do(line.EndCall(talk.call))
+    assert {*np.diff(agent.times)} == {FRAME}  # the agent's clock has missed nothing, so it can judge
+    (left, rate), (right, _), (pause,) = tones.load(over.left), tones.load(over.right), over.paused
+    assert abs(len(left) - len(right)) <= FRAME
+    assert over.seconds == pytest.approx(len(left) / rate, abs=0.02)
+    lefts, rights = onsets(left, rate, 1000), onsets(right, rate, 1500)
+    by_agent = [at - begun / 50 for at in onsets(np.frombuffer(bytes(agent.heard), np.int16), RATE, 1000)]
+
+    first = [min((at - other for other in by_agent), key=abs) for at in lefts]
+    assert max(first) - min(first) < 0.02
+    assert abs(np.median(first)) < 0.06  # the recording began a tick or two after it was ordered
+    kept = [at for at in by_agent if 0.05 < at < over.seconds - 0.1 and not pause.start - 0.1 < at < pause.end + 0.05]
+    assert len(lefts) >= len(kept) > 6
+
+    # Each burst begins at a multiple of EVERY frames, and is heard after the delay of the patch: two frames, or a few.
+    second = [(at + begun / 50) % (EVERY / 50) for at in rights]
+    assert max(second) - min(second) < 0.02
+    assert 0.0 < float(np.median(second)) < 0.15
+    assert len(rights) > 8
+    for at in (*lefts, *rights):
+        assert not pause.start < at < pause.end - 0.01
+
+
+@pytest.mark.parametrize("rate", [16000, 8000])
+async def test_a_killed_card_leaves_all_but_the_last_half_second(start_card: Starter, run_dir: Path, rate: int) -> None:
+    """Its files say that they are empty; who reads on finds both sides, aligned."""
+    card = await start_card(rate=rate)
+    async with Phone() as phone:
+        talk = await connected(card, phone)
+        talk.media.talk(bursts(1000, every=EVERY, length=LENGTH))
+        await card.do(line.Record(talk.call, "r", talk.party, str(run_dir / "rec")))
+        begun = time.monotonic()
+        await talk.media.until_received(110)
+        assert card.process is not None
+        ran = time.monotonic() - begun
+        card.process.kill()
+        await card.process.wait()
+    sides = []
+    for side in ("left", "right"):
+        path = run_dir / "rec" / f"r.{side}.wav"
+        assert path.read_bytes()[40:44] == bytes(4)
+        samples, found = read_wav(path)
+        assert found == rate
+        assert ran - 0.55 < len(samples) / rate < ran + 0.2
+        sides.append(samples)
+    assert abs(len(sides[0]) - len(sides[1])) <= 0.3 * rate
+    heard = onsets(sides[0], rate, 1000)
+    assert len(heard) >= 3
+    assert all(abs((at - heard[1] + 0.2) % 0.4 - 0.2) < 0.02 for at in heard[1:])
