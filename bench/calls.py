@@ -49,7 +49,7 @@ class Sizes:
     at_once: int
 
 
-FULL = Sizes(10.0, 25.0, 8, 50, 20, 4, 30, 200, 4)
+FULL = Sizes(8.0, 25.0, 8, 50, 30, 2, 200, 200, 4)
 QUICK = Sizes(4.0, 8.0, 4, 20, 4, 2, 10, 40, 4)
 
 
