@@ -108,7 +108,7 @@ async def test_the_exchange_is_killed_and_nobody_notices(tmp_path: Path) -> None
         second = await agent.event("offer", count=2, timeout=60)
         assert second["ani"] == "1002", "who waited longer comes first, also after a kill"
         await menu.stop()
-        await waiting.end(70)
+        await waiting.stop()
         print(json.dumps({"kill_to_command_s": round(took, 2), "digit_after_kill_s": round(pressed["t"] - killed, 2)}))
 
     samples, rate = tones.load(tmp_path / "talking.wav")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from pathlib import Path
 
@@ -29,7 +28,7 @@ async def test_a_caller_and_an_agent_hear_each_other_and_it_is_recorded(house: S
         "--tone",
         str(CALLER_HZ),
         "--seconds",
-        "16",
+        "13",
         "--save",
         str(tmp_path / "caller.wav"),
         "--caller",
@@ -134,5 +133,5 @@ async def test_who_waited_first_is_answered_first(house: Switchroom) -> None:
     ready = await house.agent("agent1", "--answer-after", "0.2", "--contacts", "2")
     assert (await ready.event("offer"))["ani"] == "222"
     await absent.stop()
-    await asyncio.gather(first.end(60), second.end(60))
-    await ready.stop()
+    for tool in (first, second, ready):
+        await tool.stop()
