@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,6 +63,80 @@ def session_timers() -> dict[str, Any]:
 T = TypeVar("T")
 
 
+class Forked:
+    """A card that a zygote forked: no child of ours, so its end is seen by a descriptor and its status in the zygote's log."""
+
+    def __init__(self, pid: int, log: Path) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._descriptor = os.pidfd_open(pid)
+        self._log = log
+
+    def send_signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    async def wait(self) -> int:
+        if self.returncode is None:
+            loop, over = asyncio.get_running_loop(), asyncio.Event()
+            loop.add_reader(self._descriptor, over.set)
+            try:
+                await over.wait()
+            finally:
+                loop.remove_reader(self._descriptor)
+            async with asyncio.timeout(5):
+                while (status := self._status()) is None:
+                    await asyncio.sleep(0.01)
+            self.returncode = status
+            os.close(self._descriptor)
+        return self.returncode
+
+    def _status(self) -> int | None:
+        lines = [msgspec.json.decode(text) for text in self._log.read_bytes().splitlines() if text.startswith(b"{")]
+        return next((int(said["status"]) for said in lines if said.get("pid") == self.pid and "status" in said), None)
+
+
+class Zygote:
+    """The process that forks the cards of all tests: they need not import pjsua2, each of them."""
+
+    def __init__(self) -> None:
+        self._run = Path(tempfile.mkdtemp(prefix="sr-"))
+        self._log = self._run / "zygote.log"
+        with self._log.open("ab") as output:
+            command = [sys.executable, "-m", "sip.linecard.zygote", "--run", str(self._run)]
+            self._process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+
+    async def fork(self, name: str, arguments: list[str], log: Path) -> Forked:
+        path = self._run / "linecards.zyg"
+        async with asyncio.timeout(20):
+            while not path.exists():
+                await asyncio.sleep(0.02)
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        request = {"fork": {"name": name, "args": arguments, "log": str(log)}}
+        writer.write(msgspec.json.encode(request) + b"\n")
+        answer = msgspec.json.decode(await reader.readline())
+        writer.close()
+        return Forked(answer["pid"], self._log)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+        shutil.rmtree(self._run, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    process = Zygote()
+    yield process
+    process.stop()
+
+
 class CardProcess:
     """One card, its events in order, and ways to wait for them."""
 
@@ -69,7 +145,7 @@ class CardProcess:
         self.name = name
         self.events: list[Any] = []
         self.log = run / f"{name}.log"
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: asyncio.subprocess.Process | Forked | None = None
         self.client: ControlClient | None = None
         self.sip = ""
         self.rtp = free_range(16)
@@ -85,16 +161,18 @@ class CardProcess:
         lines: int = 0,
         pj_log: int = 2,
         more: tuple[str, ...] = (),
+        zygote: Zygote | None = None,
     ) -> None:
-        with self.log.open("ab") as output:
-            self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "sip.linecard", "--run", str(self.run), "--name", self.name),
-                *("--rate", str(rate), "--rtp", f"{self.rtp[0]}-{self.rtp[1]}", "--proxy", f"127.0.0.1:{proxy}"),
-                *("--public", "127.0.0.1", "--lines", str(lines), "--pj-log", str(pj_log), *more),
-                cwd=ROOT,
-                stdout=output,
-                stderr=output,
-            )
+        arguments = ["--run", str(self.run), "--name", self.name, "--rate", str(rate), "--proxy", f"127.0.0.1:{proxy}"]
+        arguments += ["--rtp", f"{self.rtp[0]}-{self.rtp[1]}", "--public", "127.0.0.1", "--lines", str(lines)]
+        arguments += ["--pj-log", str(pj_log), *more]
+        if zygote is not None:
+            self.process = await zygote.fork(self.name, arguments, self.log)
+        else:
+            with self.log.open("ab") as output:
+                self.process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "sip.linecard", *arguments, cwd=ROOT, stdout=output, stderr=output
+                )
         if command:
             await self.connect()
 
@@ -172,14 +250,14 @@ Starter = Callable[..., Awaitable[CardProcess]]
 
 
 @pytest.fixture
-async def start_card(run_dir: Path) -> AsyncIterator[Starter]:
+async def start_card(run_dir: Path, zygote: Zygote) -> AsyncIterator[Starter]:
     """Starts cards; they are ended after the test, and must not have logged a traceback."""
     cards: list[CardProcess] = []
 
     async def start(name: str = "linecard0", **settings: Any) -> CardProcess:
         card = CardProcess(run_dir, name)
         cards.append(card)
-        await card.start(proxy=settings.pop("proxy", None) or free_port(), **settings)
+        await card.start(proxy=settings.pop("proxy", None) or free_port(), zygote=zygote, **settings)
         return card
 
     yield start

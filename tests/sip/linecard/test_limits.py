@@ -163,12 +163,12 @@ async def test_without_an_exchange_waiting_callers_go_and_talks_stay(
         await card.do(line.EndCall(talking.call))
 
 
-async def test_fifty_calls_leave_nothing_behind(
+async def test_forty_calls_leave_nothing_behind(
     card: CardProcess, run_dir: Path, prompt: Callable[[float, float], str]
 ) -> None:
     assert card.process is not None
     process = psutil.Process(card.process.pid)
-    scenario = sipp.invite() + sipp.answered() + sipp.pause(100) + sipp.request("BYE", 2) + sipp.receive(200)
+    scenario = sipp.invite() + sipp.answered() + sipp.pause(60) + sipp.request("BYE", 2) + sipp.receive(200)
     file = prompt(600, 0.3)
     marks: list[tuple[int, int]] = []
 
@@ -196,7 +196,7 @@ async def test_fifty_calls_leave_nothing_behind(
         marks.append((process.num_fds(), process.memory_info().rss))
 
     await calls(0, 10)
-    await calls(10, 40)
+    await calls(10, 30)
     assert marks[1][0] == marks[0][0]
     assert marks[1][1] - marks[0][1] < 4_000_000
     inventory = await card.inventory()

@@ -12,6 +12,7 @@ import pytest
 from baresip import Account, AudioNotActive, Config, Runtime, UserAgent
 
 from media.control import line
+from sip.linecard.pace import GIVEN_BACK
 from tests.sip.linecard.conftest import CardProcess, Starter
 from tests.sip.linecard.phone import RATE, Media, Phone, connected, hum, sdp_of
 from tests.tools import tones
@@ -87,6 +88,7 @@ async def test_an_offer_that_pjsua_cannot_answer_leaves_nothing(card: CardProces
         media = await phone.open_media(secure=True)
         descriptors = 0
         for number in range(24):
+            await asyncio.sleep(GIVEN_BACK / 20)
             leg = phone.call(card.sip, media.sdp(crypto="1 NULL_NULL inline:AAAA" if number % 2 else ""))
             refused = await leg.response()
             assert refused.status >= 400
