@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+
+from exchange.rundir import run_directory
 
 PASSWORD = "correct-horse-7"
 STEP = 0.05
@@ -189,6 +192,9 @@ class Switchroom:
         for process in (await self.processes()) if self.data.exists() else []:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process["pid"], signal.SIGKILL)
+        run = run_directory(self.data)
+        if not run.is_relative_to(self.data.resolve()):
+            shutil.rmtree(run, ignore_errors=True)
 
     @staticmethod
     def command(*words: str) -> list[str]:
