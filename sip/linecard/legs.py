@@ -52,7 +52,7 @@ class Arrivals(pj.Account):  # type: ignore[misc]  # untyped library
         self.create(config, True)
 
     def expect(self, srtp: Srtp) -> None:
-        """Set what the next media will do about SRTP: pjsua asks the account once, when a call's transport is made."""
+        """Set what the next media will do about SRTP."""
         media = self._config.mediaConfig
         if media.srtpUse != SRTP_USE[srtp]:
             media.srtpUse = SRTP_USE[srtp]
@@ -237,10 +237,14 @@ class Leg(pj.Call):  # type: ignore[misc]  # untyped library
             srtp=encrypted,
         )
 
+    def prepare(self) -> None:
+        """Set what the account says of SRTP for this leg: pjsua asks it at each offer, and all arrivals share one."""
+        if self._incoming:
+            self._account.expect(self._srtp)
+
     def reply(self, code: int) -> None:
         """Answer the INVITE: 180, 183 or 200."""
-        if self._incoming:
-            self._account.expect(self._srtp)  # without an offer, media is made only now
+        self.prepare()  # without an offer, media is made only now
         parameters = pj.CallOpParam(True)
         parameters.statusCode = code
         parameters.opt.videoCount = 0

@@ -260,6 +260,9 @@ class SipParty(Party):
             self._file.write(self._dialog)
 
     def target_refreshed(self, message: Message) -> None:
+        """A re-INVITE or UPDATE came, which pjsua will see next."""
+        if self.leg is not None:
+            self.leg.prepare()
         self._retarget(message)
 
     def leg_media(self) -> None:

@@ -123,6 +123,20 @@ async def test_a_caller_may_turn_to_srtp_and_an_offer_asked_for_keeps_to_the_pol
         await required.bye()
 
 
+async def test_a_call_with_another_policy_changes_nothing_for_the_others(card: CardProcess) -> None:
+    """pjsua keeps the policy with the account, which all arrivals share."""
+    async with Phone() as phone:
+        plain = await connected(card, phone)
+        secure = await phone.open_media(secure=True)
+        strict = await connected(card, phone, policy("required"), media=secure)
+        assert "crypto" not in sdp_of(await plain.leg.change(plain.media.sdp(version=2, direction="sendonly")))
+        assert "a=crypto" in sdp_of(await strict.leg.change(secure.sdp(version=2, direction="sendonly")))
+        for talk in (plain, strict):
+            talk.leg.send("UPDATE", talk.media.sdp(version=3))
+            assert (await talk.leg.response("UPDATE")).status == 200
+            await talk.leg.bye()
+
+
 @pytest.mark.parametrize(
     ("srtp", "profile", "keys"), [("off", "RTP/AVP", False), ("optional", "RTP/AVP", True), ("required", "RTP/SAVP", True)]
 )
