@@ -9,6 +9,7 @@ import pytest
 from media.control import line
 from media.control.envelope import ControlError
 from tests.sip.linecard.conftest import CardProcess, dialogs
+from tests.sip.linecard.phone import Phone, connected
 from tests.tools import sipp
 
 pytestmark = pytest.mark.interop
@@ -42,6 +43,16 @@ async def test_a_call_arrives_is_answered_and_hung_up_by_the_caller(card: CardPr
     assert kept.ended == final.termination
     await card.do(line.ForgetCall(arrived.call))
     assert not (await card.inventory()).calls
+
+
+async def test_what_the_edge_says_of_a_trunk_is_no_call_data(card: CardProcess) -> None:
+    async with Phone() as phone:
+        told = ("X-Switchroom-Trunk: carrier", "X-Switchroom-Caller: +49301", "X-Switchroom-Srtp: optional", "X-Customer: 7")
+        talk = await connected(card, phone, "P-Asserted-Identity: <sip:0301@x>", *told)
+        arrived = await card.until(line.CallArrived)
+        assert (arrived.ani, arrived.trunk) == ("+49301", "carrier")
+        assert set(arrived.headers) == {"P-Asserted-Identity", "X-Customer"}
+        await talk.leg.bye()
 
 
 async def test_early_media_comes_from_our_ports_and_the_contact_stays_ours(card: CardProcess, run_dir: Path) -> None:

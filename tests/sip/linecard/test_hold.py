@@ -9,7 +9,7 @@ import pytest
 
 from media.control import line
 from tests.sip.linecard.agent import RATE, Agent, between
-from tests.sip.linecard.conftest import CardProcess
+from tests.sip.linecard.conftest import CardProcess, Starter
 from tests.sip.linecard.phone import RATE as PHONE_RATE
 from tests.sip.linecard.phone import Phone, Talk, connected, direction, hum, rtp_port, sdp_of
 from tests.tools import tones
@@ -185,6 +185,32 @@ async def test_early_media_is_heard_before_the_answer(card: CardProcess) -> None
         await leg.bye()
     ssrcs = {received.packet.ssrc for received in media.received}
     assert len(ssrcs) == 1
+
+
+async def test_early_media_of_a_leg_is_heard_before_its_answer(start_card: Starter) -> None:
+    """A carrier's announcement; the answer then comes from another port, with other audio."""
+    async with Phone() as phone:
+        card = await start_card(proxy=phone.port)
+        await card.do(line.PlaceLeg("call", "trunk", "lease", "sip:1@carrier.example", ""))
+        leg = await phone.invited()
+        assert leg.invite is not None
+        early, late = await phone.open_media(), await phone.open_media()
+        async with Agent(card, "call", "agent", 880) as agent:
+            await card.do(line.SetLinks("call", between("trunk", "agent")))
+            early.follow(sdp_of(leg.invite))
+            leg.reply(leg.invite, 183, early.sdp((8,)))
+            await card.until(line.PartyChanged, state="early")
+            early.talk(hum(620))
+            await agent_hears(agent, 620)
+            early.hush()
+            late.follow(sdp_of(leg.invite))
+            leg.reply(leg.invite, 200, late.sdp((8,), version=2))
+            await leg.request("ACK")
+            late.talk(hum(440))
+            await agent_hears(agent, 440)
+            await hears(Talk("call", "trunk", leg, late, ""), 880)
+            await card.do(line.EndCall("call"))
+            await leg.hung_up()
 
 
 async def test_a_caller_who_changes_its_mind_twice_gets_491_or_an_answer(card: CardProcess) -> None:
