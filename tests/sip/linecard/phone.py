@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import os
 import re
@@ -82,11 +83,13 @@ class Media(asyncio.DatagramProtocol):
 
     async def open(self) -> Self:
         loop = asyncio.get_running_loop()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((self.host, 0))
-            port = probe.getsockname()[1] & ~1
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, port), reuse_port=False)
-        self.port = port
+        while not self.port:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind((self.host, 0))
+                port = probe.getsockname()[1] & ~1
+            with contextlib.suppress(OSError):  # the even one is somebody else's
+                self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, port))
+                self.port = port
         return self
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
