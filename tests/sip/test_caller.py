@@ -14,10 +14,10 @@ import pytest
 
 from media.control import line
 from sip.caller import RATE, heard_tones, loud
-from tests.sip.linecard.conftest import ROOT, CardProcess, Starter, alaw, card, prompt, run_dir, start_card
+from tests.sip.linecard.conftest import ROOT, CardProcess, Starter, alaw, card, prompt, run_dir, start_card, zygote
 from tests.tools import tones
 
-__all__ = ["alaw", "card", "prompt", "run_dir", "start_card"]  # fixtures of the card's room
+__all__ = ["alaw", "card", "prompt", "run_dir", "start_card", "zygote"]  # fixtures of the card's room
 
 pytestmark = pytest.mark.interop
 
