@@ -204,7 +204,7 @@ async def test_forty_calls_leave_nothing_behind(
     assert inventory.counters["lines_held"] == 0
     assert inventory.counters["callback_failures"] == 0
     # One port serves one patch after the other: freeing it under the running clock would end the process now and then.
-    assert inventory.counters["patch_ports"] <= 2
+    assert inventory.counters["patch_ports"] <= 4
 
 
 async def test_the_zygote_forks_cards_that_outlive_it(run_dir: Path) -> None:
