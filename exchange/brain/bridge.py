@@ -81,9 +81,7 @@ class Bridge:
         old_party, old_desk = worker.party, worker.desk
         party = f"agent-{secrets.token_hex(4)}"
         self.remember(party, worker.contact)
-        number = worker.card.removeprefix("linecard")
-        stem = f"p{number}-{party[6:]}"
-        here, there = str(self._cards.run / f"{stem}-l"), str(self._cards.run / f"{stem}-d")
+        here, there = self._cards.patch_paths(worker.card, party)
         rate = self._cards.rates.get(worker.card, 16000)
         results = await asyncio.gather(
             self._cards.line(worker.card).command(line.OpenPatch(worker.call, party, here, there)),

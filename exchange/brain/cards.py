@@ -194,6 +194,18 @@ class Cards:
         await self.edge.command(self._greeting()[1])
         await self.poll_edge()
 
+    def patch_paths(self, card: str, party: str) -> tuple[str, str]:
+        """Sockets of a patch of this line card: the line card's end, the desk card's."""
+        stem = self.run / f"p{card.removeprefix('linecard')}-{party.rpartition('-')[2]}"
+        return f"{stem}-l", f"{stem}-d"
+
+    async def disconnect(self, card: str, connection: str, reason: str) -> None:
+        """Close a browser's connection; one that is gone already is no error."""
+        try:
+            await self.desk(card).command(desk.Disconnect(connection, reason))
+        except ControlError as error:
+            log.info("connection not closed", card=card, code=error.code)
+
     async def configure_lines(self) -> None:
         """Tell every line card that is there its files again."""
         for name in self.line_cards_up:

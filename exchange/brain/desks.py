@@ -32,6 +32,7 @@ LOG_OUT_AFTER = 60.0
 RETURN_GRACE = 10.0
 """Seconds that pages have to come back after the exchange restarted."""
 MOST_SDP = 64 * 1024
+KEYS = frozenset("0123456789*#ABCD")
 
 
 class Details(msgspec.Struct):
@@ -188,15 +189,9 @@ class Desks:
             raise ApiError(400 if error.code.startswith("bad") else 503, error.code, error.message) from error
         finally:
             if old[1]:
-                await self._disconnect(*old)
+                await self._cards.disconnect(*old, "replaced")
         self._changed(seat)
         return answer.sdp
-
-    async def _disconnect(self, card: str, connection: str) -> None:
-        try:
-            await self._cards.desk(card).command(desk.Disconnect(connection, "replaced"))
-        except ControlError as error:
-            log.info("old connection", card=card, code=error.code)
 
     def connection_changed(self, card: str, change: desk.ConnectionChanged) -> None:
         """News of a desk card."""
@@ -456,7 +451,7 @@ class Session:
         await self._route(routing.WrapUpDone(0, view.contact, self.seat.agent, code))
 
     async def _digits(self, digits: str) -> None:
-        if not digits or set(digits) - set("0123456789*#ABCD"):
+        if not digits or set(digits) - KEYS:
             raise ApiError(422, "invalid", "digits: 0 to 9, *, #, A to D.")
         try:
             await self._desks.send_digits(self._talking(), digits)

@@ -31,10 +31,6 @@ from storage.log import RowWrite
 
 log = structlog.get_logger()
 
-EDGE_HEADERS = "x-switchroom-"
-EDGE_CALLER = "x-switchroom-caller"
-"""The caller's number as the trunk's rules make it."""
-
 RECORD_ENDS = {"enough": "terminator", "timeout": "limit", "no-input": "limit", "stopped": "stopped", "ended": "ended"}
 
 
@@ -232,10 +228,7 @@ class Exchange(Listener):
             self.order(card, line.Reject(call.call, call.party, 404, "not-found"))
             return
         contact = uuid7()
-        # What the edge says of the call is ours; the rest of the headers is the caller's, and travels with the contact.
-        told = {name.lower(): value for name, value in call.headers.items()}
-        cad = {name: value for name, value in call.headers.items() if not name.lower().startswith(EDGE_HEADERS)}
-        detail = Details(told.get(EDGE_CALLER, call.ani), call.dnis, call.display, cad)
+        detail = Details(call.ani, call.dnis, call.display, dict(call.headers))
         self.details[contact] = detail
         version = self.house.runner.newest(entry.flow)
         arrived = records.Arrived(contact, card, generation, call.call, call.party, entry.id, entry.flow, version=version)

@@ -15,7 +15,7 @@ import structlog
 
 from api.errors import ApiError
 from exchange.brain import records, tables
-from exchange.brain.desks import Details
+from exchange.brain.desks import KEYS, MOST_SDP, Details
 from exchange.brain.ids import uuid7
 from exchange.brain.shell import Exchange
 from media.control import desk, line
@@ -24,7 +24,6 @@ from media.control.envelope import ControlError
 log = structlog.get_logger()
 
 MOST_ADDRESSES = 10_000
-MOST_SDP = 64 * 1024
 CONNECT_SECONDS = 15.0
 NOT_NOW = "Calls from the web cannot be taken at the moment. Please try again later."
 LOST_SECONDS = 10.0
@@ -133,7 +132,7 @@ class WebCalls:
 
     async def digits(self, call: WebCall, digits: object) -> None:
         """Keys that the caller pressed."""
-        if not isinstance(digits, str) or not 0 < len(digits) <= 32 or set(digits) - set("0123456789*#ABCD"):
+        if not isinstance(digits, str) or not 0 < len(digits) <= 32 or set(digits) - KEYS:
             raise ApiError(422, "invalid", "digits: 0 to 9, *, #, A to D.")
         talk = self._exchange.house.talks.get(call.contact)
         if talk is None:
@@ -193,7 +192,7 @@ class WebCalls:
         """A card is there: connections of web callers whom we do not know were another exchange's."""
         for record in inventory.connections:
             if record.owner.startswith("web:") and record.connection not in self._calls:
-                self._exchange.group.create_task(self._disconnect(inventory.card, record.connection))
+                self._disconnect(inventory.card, record.connection)
 
     def expect_nobody(self) -> None:
         """After a restart: the pages of web calls cannot come back to them."""
@@ -213,8 +212,7 @@ class WebCalls:
             return
         contact, name = uuid7(), uuid7()
         party = f"web-{secrets.token_hex(4)}"
-        stem = f"p{card.removeprefix('linecard')}-{party[4:]}"
-        here, there = str(exchange.cards.run / f"{stem}-l"), str(exchange.cards.run / f"{stem}-d")
+        here, there = exchange.cards.patch_paths(card, party)
         exchange.bridge.remember(party, contact)
         rate = exchange.cards.rates.get(card, 16000)
         try:
@@ -270,13 +268,10 @@ class WebCalls:
         if call.lost is not None:
             call.lost.cancel()
         call.change("ended", reason)
-        self._exchange.group.create_task(self._disconnect(call.card, call.connection))
+        self._disconnect(call.card, call.connection)
 
-    async def _disconnect(self, card: str, connection: str) -> None:
-        try:
-            await self._exchange.cards.desk(card).command(desk.Disconnect(connection, "ended"))
-        except ControlError as error:
-            log.info("web caller's connection", card=card, code=error.code)
+    def _disconnect(self, card: str, connection: str) -> None:
+        self._exchange.group.create_task(self._exchange.cards.disconnect(card, connection, "ended"))
 
     def _admit(self, call: WebCall) -> None:
         """Count the call once; raises ApiError 429 when its address calls too often."""
