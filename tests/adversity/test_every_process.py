@@ -59,7 +59,7 @@ def hears(samples_from: Path) -> list[bool]:
 async def test_edge_workers_and_supervisor_die_and_the_talk_goes_on(tmp_path: Path) -> None:
     async with switchroom(tmp_path / "data") as house:
         saved = tmp_path / "talking.wav"
-        agent, talking, waiting = await talk(house, 45, saved)
+        agent, talking, waiting = await talk(house, 200, saved)
         for role in ("edge", "speech", "vault"):
             await replaced(house, role)
             assert alive(talking, waiting), role
@@ -82,7 +82,7 @@ async def test_edge_workers_and_supervisor_die_and_the_talk_goes_on(tmp_path: Pa
 async def test_a_desk_card_dies_and_its_agent_is_back(tmp_path: Path) -> None:
     async with switchroom(tmp_path / "data") as house:
         saved = tmp_path / "talking.wav"
-        agent, talking, waiting = await talk(house, 25, saved)
+        agent, talking, waiting = await talk(house, 200, saved)
         killed = time.monotonic()
         await house.kill("deskcard", "deskcard0")
         again = await agent.event("softphone-again", timeout=15)
@@ -93,9 +93,10 @@ async def test_a_desk_card_dies_and_its_agent_is_back(tmp_path: Path) -> None:
         samples, rate = tones.load(saved)
         tail = samples[-3 * rate : -rate // 2, 0]
         assert tones.level(tail, rate, AGENT_HZ) > -30, "agent and caller hear each other again"
-        size = rate // 5
+        size = rate // 10
         windows = [samples[i : i + size, 0] for i in range(0, len(samples) - size, size)]
-        talked = [n for n, w in enumerate(windows) if tones.level(w, rate, AGENT_HZ) > -40]
+        # The music has the agent's note, too, but never alone.
+        talked = [n for n, w in enumerate(windows) if -35 < tones.power(w) < tones.level(w, rate, AGENT_HZ) + 3]
         gap = [n for n in range(talked[0], talked[-1]) if n not in set(talked)]
         assert gap, "the agent was gone for a moment"
         music = [n for n in gap if tones.power(windows[n]) > -50]
@@ -105,7 +106,7 @@ async def test_a_desk_card_dies_and_its_agent_is_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["killed", "hung"])
 async def test_postgres_is_away_and_calls_go_on(tmp_path: Path, how: str) -> None:
     async with switchroom(tmp_path / "data") as house:
-        agent, talking, waiting = await talk(house, 30, tmp_path / "talking.wav")
+        agent, talking, waiting = await talk(house, 200, tmp_path / "talking.wav")
         postgres = await house.pid("postgres")
         family = [postgres, *map(int, Path(f"/proc/{postgres}/task/{postgres}/children").read_text().split())]
         for pid in family:

@@ -33,9 +33,9 @@ async def test_a_wrong_password_is_told_in_a_sentence(browser: Browser, address:
 async def test_each_role_has_its_pages(open_page: OpenPage) -> None:
     agent = await open_page("/recordings", "agent1")
     await expect(agent.get_by_role("heading", name="There is no such page")).to_be_visible()
-    assert await agent.get_by_role("navigation").get_by_role("link").all_inner_texts() == ["Desk"]
+    await expect(agent.get_by_role("navigation").get_by_role("link")).to_have_text(["Desk"])
     supervisor = await open_page("/", "supervisor")
-    assert await supervisor.get_by_role("navigation").get_by_role("link").all_inner_texts() == ["Recordings", "Contacts"]
+    await expect(supervisor.get_by_role("navigation").get_by_role("link")).to_have_text(["Recordings", "Contacts"])
     await expect(supervisor).to_have_url(re.compile("/recordings$"))
 
 
