@@ -141,6 +141,22 @@ def _public(value: object) -> object:
         raise ValueError(f"{value!r} is not an IP address (media and SIP need one; a host name will not do)") from error
 
 
+def _dns_servers(value: object) -> object:
+    words = _words(value)
+    if not isinstance(words, Iterable):
+        raise TypeError(f"{value!r} is not a list of addresses")
+    found = []
+    for word in words:
+        text = str(word)
+        server = HostPort.parse(word if isinstance(word, HostPort) or ":" in text.rpartition("]")[2] else f"{text}:53")
+        try:
+            ipaddress.ip_address(server.host)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is not an IP address (a DNS server cannot be looked up)") from error
+        found.append(server)
+    return tuple(found)
+
+
 def _ice_urls(value: object) -> object:
     words = _words(value)
     for word in words if isinstance(words, Iterable) else ():
@@ -181,7 +197,7 @@ class TrunkSetting(BaseModel):
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")
     sources: Networks = ()
     target: str = ""
-    transport: Literal["udp", "tcp", "tls"] = "udp"
+    transport: Literal["udp", "tcp", "tls", "auto"] = "udp"
     tls_required: bool = False
     tls_verify: bool = True
     tls_ca: str = ""
@@ -249,6 +265,9 @@ class Settings(BaseSettings):
         None, description="Certificate chain (PEM) for SIP over TLS; default: the one of HTTPS, given or our own."
     )
     sips_key: Path | None = Field(None, description="Private key (PEM, without a passphrase) of that certificate.")
+    dns: Annotated[tuple[HostPort, ...], NoDecode, BeforeValidator(_dns_servers)] = Field(
+        (), description="DNS servers (ADDRESS or ADDRESS:PORT) for the names of trunks, comma-separated; empty: the system's."
+    )
     sip_flood: float = Field(
         100.0,
         ge=0,
@@ -419,7 +438,7 @@ def _text(value: Any) -> str:
     if isinstance(value, tuple):
         if value and isinstance(value[0], TrunkSetting):
             return json.dumps([trunk.plain() for trunk in value])
-        return ",".join(value) if not value or isinstance(value[0], str) else json.dumps(value)
+        return ",".join(str(each) for each in value)
     return str(value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,15 @@ class Report(msgspec.Struct, frozen=True):
     processes: list[ProcessRow]
     lines: LinesRow
     cards: list[CardRow]
+    trunks: list[edge.TrunkState]
     calls: list[CallRow]
     agents: list[AgentRow]
     queues: list[QueueRow]
     contacts: list[dict[str, Any]]
     problems: list[str]
+
+
+TRUNK_HEADS = ("TRUNK", "CALLS", "REFUSED", "REGISTRATION", "THEIR OPTIONS", "FAILED CALL", "")
 
 
 async def take(data: Path, timeout: float = 2.0) -> Report:
@@ -113,6 +118,7 @@ async def take(data: Path, timeout: float = 2.0) -> Report:
         processes=_processes(living, supervisor),
         lines=LinesRow(sum(c.lines for c in cards), sum(c.used for c in cards), sum(c.leased for c in cards)),
         cards=cards,
+        trunks=front.trunks if front is not None else [],
         calls=[_call(inventory.card, call) for inventory in inventories for call in inventory.calls if call.ended is None],
         agents=brain.agents,
         queues=brain.queues,
@@ -190,6 +196,9 @@ def text(report: Report) -> str:
         ("CARD", "LINES", "USED", "LEASED", ""),
         [(c.card, str(c.lines), str(c.used), str(c.leased), _remarks(c)) for c in report.cards],
     )
+    if report.trunks:
+        out += ["", "Trunks:"]
+        out += _table(TRUNK_HEADS, [_trunk(trunk, time.time()) for trunk in report.trunks])
     if report.calls:
         out += ["", "Calls:"]
         out += _table(
@@ -217,6 +226,36 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 def _remarks(card: CardRow) -> str:
     remarks = {"unreachable": not card.reachable, "draining": card.draining, "overloaded": card.overloaded}
     return ", ".join(word for word, said in remarks.items() if said)
+
+
+def _trunk(trunk: edge.TrunkState, now: float) -> tuple[str, ...]:
+    return (
+        trunk.name,
+        f"{trunk.calls} of {trunk.max_calls}" if trunk.max_calls else str(trunk.calls),
+        str(trunk.refused),
+        _registration(trunk, now),
+        _ago(trunk.options_at, now),
+        f"{_ago(trunk.failed_at, now)}: {_answer(trunk.failed_code, trunk.failed_detail)}" if trunk.failed_at else "-",
+        f"failing: {', '.join(trunk.benched)}" if trunk.benched else "",
+    )
+
+
+def _registration(trunk: edge.TrunkState, now: float) -> str:
+    """Whether the carrier knows us, since when, and why not."""
+    if not trunk.registration:
+        return "-"
+    since = f"{trunk.registration} for {_span(max(0.0, now - trunk.since))}" if trunk.since else trunk.registration
+    if trunk.registration == "registered":
+        return since if trunk.code // 100 == 2 else f"{since}, last answer: {_answer(trunk.code, trunk.detail)}"
+    return f"{since}: {_answer(trunk.code, trunk.detail)}" if trunk.detail else since
+
+
+def _answer(code: int, detail: str) -> str:
+    return f"{code} {detail}" if code else detail
+
+
+def _ago(moment: float, now: float) -> str:
+    return f"{_span(max(0.0, now - moment))} ago" if moment else "-"
 
 
 def _span(seconds: float) -> str:

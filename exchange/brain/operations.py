@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from api.models import Health, IceServer, User
 from exchange.brain.ice import IceServers
 from exchange.brain.shell import Exchange
+from media.control.edge import TrunkState
 
 
 class Figures(Collector):
@@ -57,6 +58,18 @@ class Figures(Collector):
             for name, value in inventory.counters.items():
                 edge.add_metric([name], value)
             yield edge
+            yield from self._trunks(inventory.trunks)
+
+    def _trunks(self, trunks: list[TrunkState]) -> Iterator[Metric]:
+        calls = GaugeMetricFamily("switchroom_trunk_calls", "Calls by trunk.", labels=["trunk"])
+        refused = CounterMetricFamily("switchroom_trunk_refused", "New calls over a trunk's limit.", labels=["trunk"])
+        registered = GaugeMetricFamily("switchroom_trunk_registered", "1 where the carrier knows us.", labels=["trunk"])
+        for trunk in trunks:
+            calls.add_metric([trunk.name], trunk.calls)
+            refused.add_metric([trunk.name], trunk.refused)
+            if trunk.registration:
+                registered.add_metric([trunk.name], trunk.registration == "registered")
+        yield from (calls, refused, registered)
 
     def _log(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("switchroom_tasks", "Tasks of asyncio in the exchange.", len(asyncio.all_tasks()))

@@ -128,6 +128,8 @@ def _edge(settings: Settings, site: Site) -> Spec:
         certificate, key = certificates.sip_files(settings)
         argv += ["--sips", settings.sips, "--certificate", certificate, "--key", key]
     argv += ["--flood", settings.sip_flood]
+    for server in settings.dns:
+        argv += ["--dns", server]
     for network in settings.allow:
         argv += ["--allow", network]
     return Spec(

@@ -19,7 +19,7 @@ class Trunk(msgspec.Struct, frozen=True):
     target: str = ""
     username: str = ""
     password: str = ""
-    transport: Literal["udp", "tcp", "tls"] = "udp"
+    transport: Literal["udp", "tcp", "tls", "auto"] = "udp"
     tls_required: bool = False
     tls_verify: bool = True
     tls_ca: str = ""
@@ -135,7 +135,13 @@ class CardLines(msgspec.Struct, frozen=True):
 
 
 class TrunkState(msgspec.Struct, frozen=True):
-    """A trunk now. `registration` is empty (none wanted), registering, registered, refused or unreachable."""
+    """A trunk now. `registration` is empty (none wanted), registering, registered, refused or unreachable.
+
+    `code` and `detail` are what the registrar said last; `since` is when the registration came into its state (in this edge's
+    life). `options_at` is their last OPTIONS to us, `failed_*` the last of our calls that a target refused with 5xx or did not
+    answer. `targets` are the target's servers as DNS says, in no order; those of `benched` have just failed. Moments are wall
+    clock times, 0 for never.
+    """
 
     name: str
     calls: int
@@ -145,6 +151,13 @@ class TrunkState(msgspec.Struct, frozen=True):
     registered_until: float = 0.0
     code: int = 0
     detail: str = ""
+    since: float = 0.0
+    options_at: float = 0.0
+    failed_at: float = 0.0
+    failed_code: int = 0
+    failed_detail: str = ""
+    targets: list[str] = []
+    benched: list[str] = []
 
 
 class Inventory(msgspec.Struct, frozen=True):

@@ -35,6 +35,13 @@ def read_settings(arguments: list[str]) -> Settings:
     parser.add_argument(
         "--allow", type=network, nargs="+", action="extend", default=[], metavar="CIDR", help="sources to serve"
     )
+    parser.add_argument(
+        "--dns",
+        type=lambda text: split_host_port(text, 53),
+        action="append",
+        metavar="HOST[:PORT]",
+        help="a DNS server to ask instead of the system's",
+    )
     found = parser.parse_args(arguments)
     return Settings(
         run=found.run,
@@ -46,6 +53,7 @@ def read_settings(arguments: list[str]) -> Settings:
         flood=found.flood,
         public=found.public,
         allow=(*LOOPBACK, *found.allow),
+        dns=tuple(found.dns or ()),
     )
 
 

@@ -5,6 +5,7 @@ RFC 3261 §16.11 (stateless proxies), §16.3 step 4 (loop check).
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 import secrets
@@ -15,7 +16,7 @@ from sip.message import MAGIC, Head
 CARDS = "c"
 """The ingress of what comes from cards; public sockets are numbered, `t` and `s` before it for TCP and TLS."""
 
-_OURS = re.compile(re.escape(MAGIC) + r"sr([0-9a-f]{24})\.([0-9a-f]{12})\.(c|[ts]?[0-9]{1,3})(x?)")
+_OURS = re.compile(re.escape(MAGIC) + r"sr([0-9a-f]{24})\.([0-9a-f]{12})\.(c|[ts]?[0-9]{1,3})(x?)(?:\.([1-9]))?")
 _CLIENT = MAGIC + "se"
 
 
@@ -28,6 +29,8 @@ class Branch:
     ingress: str
     secure: bool = False
     """Whether the request was for a `sips:` URI: its answers must say so, too."""
+    number: int = 0
+    """Which of several servers was tried: each is a transaction of its own."""
 
     @classmethod
     def parse(cls, text: str) -> Branch:
@@ -35,10 +38,15 @@ class Branch:
         match = _OURS.fullmatch(text)
         if match is None:
             raise ValueError("not a branch of ours")
-        return cls(match[1], match[2], match[3], bool(match[4]))
+        return cls(match[1], match[2], match[3], bool(match[4]), int(match[5] or 0))
+
+    def tried(self, number: int) -> Branch:
+        """The branch towards another server."""
+        return dataclasses.replace(self, number=number)
 
     def __str__(self) -> str:
-        return f"{MAGIC}sr{self.transaction}.{self.loop}.{self.ingress}{'x' if self.secure else ''}"
+        number = f".{self.number}" if self.number else ""
+        return f"{MAGIC}sr{self.transaction}.{self.loop}.{self.ingress}{'x' if self.secure else ''}{number}"
 
 
 def derive(head: Head, target: str, ingress: str) -> Branch:

@@ -9,18 +9,10 @@ from media.control.edge import Trunk
 from sip.edge.flows import Flows
 from sip.edge.routes import Taken, transport
 from sip.edge.sources import Sources, trunk_target
+from sip.edge.targets import Hop
 from sip.edge.transport import Address, Wire
 from sip.edge.wires import Wires
 from sip.uri import NameAddress, SipUri, bare, revived
-
-
-@dataclass(frozen=True)
-class Hop:
-    """A host (or address), a port, and a transport: UDP, TCP or TLS."""
-
-    host: str
-    port: int
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -42,14 +34,13 @@ def next_hop(target: SipUri, routes: list[str], default: str = "") -> Hop:
     means the same connection, not UDP.
     """
     uri = revived(NameAddress.parse(routes[0]).uri) if routes else target
-    kind = transport(uri, default or "UDP")
-    return Hop(bare(uri.host), uri.port or (5061 if kind == "TLS" else 5060), kind)
+    return Hop(bare(uri.host), uri.port or 0, transport(uri, default))
 
 
 def trunk_hop(trunk: Trunk) -> Hop:
     """Raises ValueError."""
     host, port = trunk_target(trunk)
-    return Hop(host, port, trunk.transport.upper())
+    return Hop(host, port, "" if trunk.transport == "auto" else trunk.transport.upper())
 
 
 class Ways:
@@ -68,16 +59,17 @@ class Ways:
             return None
         return Way(wire, flow.peer)
 
-    def to(self, address: Address, kind: str, known: Address | None = None) -> Way | None:
-        """The wire towards an address, or None if there is none of that transport."""
+    def to(self, address: Address, kind: str, known: Address | None = None, trunk: Trunk | None = None) -> Way | None:
+        """The wire towards an address (of that trunk, if it is known whose), or None if there is none of that transport."""
         wire = self._wires.towards(address[0], known, kind)
         if wire is None:
             return None
-        trunk = self._sources.trunk_of(address[0]) if kind == "TLS" else None
-        name = verified_name(trunk) if trunk is not None else ""
+        if kind == "TLS" and trunk is None:
+            trunk = self._sources.trunk_of(address[0])
+        name = verified_name(trunk) if kind == "TLS" and trunk is not None else ""
         return Way(wire, address, name)
 
 
 def verified_name(trunk: Trunk) -> str:
-    """What the trunk's certificate must be for; empty: it is not asked."""
-    return trunk_target(trunk)[0] if trunk.target and trunk.transport == "tls" and trunk.tls_verify else ""
+    """What the trunk's certificate must be for, whatever SRV leads to (RFC 5922 §4); empty: it is not asked."""
+    return trunk_target(trunk)[0] if trunk.target and trunk.transport in ("tls", "auto") and trunk.tls_verify else ""

@@ -15,11 +15,12 @@ from media.control.edge import Dialog
 from sip.edge.branch import client_branch
 from sip.edge.counters import Counters
 from sip.edge.hops import Way, Ways, next_hop
-from sip.edge.resolver import Resolver
+from sip.edge.locator import Locator
 from sip.edge.rewrite import via
 from sip.edge.routes import OwnRoutes, Taken
 from sip.edge.rules import MAX_FORWARDS
 from sip.edge.softmap import Entry, SoftMap
+from sip.edge.targets import arranged
 from sip.edge.tasks import Tasks
 from sip.edge.transport import Wire
 from sip.edge.wires import public_side
@@ -45,7 +46,7 @@ class Orphans:
         ways: Ways,
         routes: OwnRoutes,
         softmap: SoftMap,
-        resolver: Resolver,
+        locator: Locator,
         counters: Counters,
         *,
         t1: float = T1,
@@ -54,7 +55,7 @@ class Orphans:
         self._ways = ways
         self._routes = routes
         self._map = softmap
-        self._resolver = resolver
+        self._locator = locator
         self._counters = counters
         self._t1 = t1
         self._waiting: dict[str, asyncio.Future[int]] = {}
@@ -162,7 +163,7 @@ class Orphans:
         taken = self._own_taken(dialog.route_set)
         routes = each_address(taken.rest, revived)
         target = revived(_uri(dialog.remote_target))
-        way = await self._way(taken, target, routes)
+        way = await self._way(taken, target, routes, dialog.sip_call_id)
         if way is None:
             return 0
         branch = client_branch()
@@ -182,13 +183,13 @@ class Orphans:
             return 0
         return await self._repeat(branch, lambda: way.send(data), way.wire)
 
-    async def _way(self, taken: Taken, target: SipUri, routes: list[str]) -> Way | None:
+    async def _way(self, taken: Taken, target: SipUri, routes: list[str], call_id: str) -> Way | None:
         way = self._ways.by_flow(taken)
         if way is not None:
             return way
-        hop = next_hop(target, routes, taken.kind)
-        address = await self._resolver.ask(hop.host)
-        return None if address is None else self._ways.to((address, hop.port), hop.kind, taken.public)
+        targets = await self._locator.ask(next_hop(target, routes, taken.kind))
+        found = (self._ways.to(place.address, place.kind, taken.public) for place in arranged(targets, call_id))
+        return next((way for way in found if way is not None), None)
 
     def _own_taken(self, route_set: list[str]) -> Taken:
         """The route set beyond us; it may be written from the card's view or from the edge's."""

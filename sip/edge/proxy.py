@@ -17,15 +17,17 @@ from sip.edge.admission import UNAVAILABLE, Admission
 from sip.edge.branch import Branch, derive, is_client, tag
 from sip.edge.counters import Counters
 from sip.edge.flows import Flow, Flows
+from sip.edge.health import Health
 from sip.edge.hops import Ways
 from sip.edge.lines import Card, Lines, NoLineError
+from sip.edge.locator import Locator
 from sip.edge.orphans import Orphans
-from sip.edge.resolver import Resolver
 from sip.edge.rewrite import CardSide
 from sip.edge.routes import OwnRoutes
 from sip.edge.rules import Refusal
 from sip.edge.softmap import Entry, SoftMap
 from sip.edge.sources import Sources
+from sip.edge.targets import Bench
 from sip.edge.transport import Address, Wire
 from sip.edge.trunks import TrunkCalls, Use, calling, dialled
 from sip.edge.wires import Wires, public_side
@@ -51,11 +53,15 @@ class Parts:
     sources: Sources
     calls: TrunkCalls
     admission: Admission
-    resolver: Resolver
+    locator: Locator
+    bench: Bench
+    health: Health
     orphans: Orphans
     counters: Counters
     clock: Callable[[], float]
     card_limit: int
+    patience: float
+    """Seconds without a word from a server until an INVITE is tried at the next one."""
     recount: Callable[[str], None]
     """Told the name of a card whose lines should be counted again: it refused a call that it was given, or places a leg."""
     answered: Callable[[str, Response], bool]
@@ -257,6 +263,8 @@ class Proxy:
             self._to_card(arrival, card)
 
     def _options(self, arrival: Arrival) -> None:
+        if arrival.trunk is not None:
+            self._parts.health.options(arrival.trunk.name)
         if self.draining or not self._lines.any_free(self._parts.clock()):
             self._refuse(arrival, Refusal(503))
         else:
@@ -368,7 +376,7 @@ class Proxy:
             return
         try:
             branch = Branch.parse(head.via.branch)
-            entry = self._map.branch(str(branch))
+            entry = self._entry(branch)
             if entry is not None and entry.state == "orphaned" and card is None:
                 self._parts.orphans.response(entry, response, head)
                 return
@@ -383,6 +391,12 @@ class Proxy:
             self._response_out(response, head, card, branch, following)
         else:
             self._response_in(response, head, entry, address)
+
+    def _entry(self, branch: Branch) -> Entry | None:
+        """The INVITE that a response belongs to; of several tries at different servers, the one that it names."""
+        entry = self._map.branch(str(branch.tried(0)))
+        hunt = entry.hunt if entry is not None else None
+        return entry if hunt is None or hunt.number == branch.number else hunt.given_up.get(branch.number)
 
     def _response_out(self, response: Response, head: Head, card: Card, branch: Branch, following: TopVia) -> None:
         wire = self._parts.wires.labelled(branch.ingress)
@@ -412,6 +426,8 @@ class Proxy:
             self._counters.dropped("no-card-for-response")
             return
         if entry is not None and head.method == "INVITE":
+            if self._outbound.heard(entry, response, head):
+                return
             entry.provisional = True
             if response.code >= 200:
                 entry.state, entry.request = "answered", None

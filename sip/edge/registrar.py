@@ -13,8 +13,10 @@ import structlog
 from media.control.edge import Trunk
 from sip.edge.branch import client_branch
 from sip.edge.hops import Way, Ways, trunk_hop
-from sip.edge.resolver import Resolver
+from sip.edge.hunt import place
+from sip.edge.locator import Locator, default_port
 from sip.edge.rewrite import via
+from sip.edge.targets import Bench, arranged
 from sip.edge.tasks import Tasks
 from sip.edge.transport import Address
 from sip.edge.wires import public_side
@@ -42,17 +44,31 @@ class _Running:
     registration: Registration
     task: asyncio.Task[None] | None = None
     way: Way | None = None
+    since: float = 0.0
+    """When the registration came into its state, by the wall clock."""
     again: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Registrar:
     """Keeps all registrations."""
 
-    def __init__(self, tasks: Tasks, ways: Ways, resolver: Resolver, inside: Callable[[Address], bool]) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        ways: Ways,
+        locator: Locator,
+        bench: Bench,
+        patience: float,
+        inside: Callable[[Address], bool],
+        wall: Callable[[], float],
+    ) -> None:
         self._tasks = tasks
         self._ways = ways
-        self._resolver = resolver
+        self._locator = locator
+        self._bench = bench
+        self._patience = patience
         self._is_inside = inside
+        self._wall = wall
         self._running: dict[str, _Running] = {}
         self._asking: dict[str, asyncio.Future[Response]] = {}
 
@@ -67,17 +83,17 @@ class Registrar:
                 self._tasks.start(self._leave(running), name=f"unregister {name}")
         for name, trunk in wanted.items():
             if name not in self._running:
-                host, port = trunk_hop(trunk).host, trunk_hop(trunk).port
-                plain = 5061 if trunk.transport == "tls" else 5060
-                domain = trunk.domain or (bracketed(host) if port == plain else f"{bracketed(host)}:{port}")
-                running = _Running(trunk, Registration(Account(domain, trunk.username, trunk.password)))
+                hop = trunk_hop(trunk)
+                host, plain = bracketed(hop.host), hop.port in (0, default_port(hop.kind))
+                domain = trunk.domain or (host if plain else f"{host}:{hop.port}")
+                running = _Running(trunk, Registration(Account(domain, trunk.username, trunk.password)), since=self._wall())
                 self._running[name] = running
                 running.task = self._tasks.start(self._keep(running), name=f"register {name}")
 
-    def state(self, name: str) -> Registration | None:
-        """The registration of a trunk; None: it wants none."""
+    def state(self, name: str) -> tuple[Registration, float] | None:
+        """The registration of a trunk, and the moment since which it is as it is; None: it wants none."""
         running = self._running.get(name)
-        return None if running is None else running.registration
+        return None if running is None else (running.registration, running.since)
 
     def answered(self, branch: str, response: Response) -> bool:
         """A response to a request of our own; whether it was ours."""
@@ -109,7 +125,7 @@ class Registrar:
     async def _keep(self, running: _Running) -> None:
         loop = asyncio.get_running_loop()
         registration = running.registration
-        before = ""
+        before = registration.state
         while True:
             running.again.clear()
             contact, response = await self._ask(running)
@@ -118,7 +134,7 @@ class Registrar:
             else:
                 delay = registration.answered(response, contact, loop.time())
             if registration.state != before:
-                before = registration.state
+                before, running.since = registration.state, self._wall()
                 log.info(
                     "registration", trunk=running.trunk.name, state=before, code=registration.code, detail=registration.detail
                 )
@@ -142,25 +158,45 @@ class Registrar:
             log.info("registration taken back", trunk=running.trunk.name)
 
     async def _ask(self, running: _Running, *, leave: bool = False) -> tuple[str, Response | None]:
-        """One REGISTER and its final answer; None when there is none, or no way to the registrar."""
+        """A REGISTER and its final answer; None when no server of the registrar gives one, or there is no way to any.
+
+        A server that is silent, or says 503, has the next one asked (RFC 3263 §4.3).
+        """
+        ways = await self._servers(running)
+        contact, response = "", None
+        for number, way in enumerate(ways):
+            contact, response = await self._ask_one(running, way, leave=leave, last=number == len(ways) - 1)
+            if response is not None and response.code != 503:
+                self._bench.works(place(way))
+                break
+            self._bench.failed(place(way), asyncio.get_running_loop().time())
+        return contact, response
+
+    async def _servers(self, running: _Running) -> list[Way]:
+        """The registrar's servers; who has just failed comes last."""
         trunk = running.trunk
-        hop = trunk_hop(trunk)
-        address = await self._resolver.ask(hop.host)
-        way = None if address is None else self._ways.to((address, hop.port), hop.kind)
-        if way is None or self._is_inside(way.address):
-            log.error("no way to the registrar", trunk=trunk.name, transport=hop.kind)
-            return "", None
+        now = asyncio.get_running_loop().time()
+        places = arranged(await self._locator.ask(trunk_hop(trunk)), running.registration.call_id)
+        places.sort(key=lambda each: self._bench.benched(each, now))
+        found = (self._ways.to(each.address, each.kind, trunk=trunk) for each in places if not self._is_inside(each.address))
+        ways = [way for way in found if way is not None]
+        if not ways:
+            log.error("no way to the registrar", trunk=trunk.name)
+        return ways
+
+    async def _ask_one(self, running: _Running, way: Way, *, leave: bool, last: bool) -> tuple[str, Response | None]:
+        trunk = running.trunk
         running.way = way
         branch = client_branch()
         public = public_side(way.wire, way.address[0])
         contact = str(public.contact(SipUri("sip", trunk.username, public.address[0])))
         request = running.registration.request(via(public.address, public.kind, branch) + ";rport", contact, leave=leave)
-        return contact, await self._response(branch, request, way)
+        return contact, await self._response(branch, request, way, PATIENCE if last else self._patience)
 
-    async def _response(self, branch: str, request: Request, way: Way) -> Response | None:
+    async def _response(self, branch: str, request: Request, way: Way, patience: float) -> Response | None:
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._asking[branch] = future
-        data, gap, left = bytes(request), T1, PATIENCE
+        data, gap, left = bytes(request), T1, patience
 
         def failed() -> None:
             if not future.done():

@@ -70,7 +70,7 @@ class OwnRoutes:
 
 
 def transport(uri: SipUri, default: str = "UDP") -> str:
-    """The transport that a URI asks for (RFC 3263 §4.1, without DNS)."""
+    """The transport that a URI asks for; "" if neither it nor the default says one (RFC 3263 §4.1)."""
     if uri.scheme.lower() == "sips":
         return "TLS"
     return (uri.parameter("transport") or default).upper()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from media.control import edge as messages
@@ -18,19 +20,22 @@ from sip.edge.admission import Admission
 from sip.edge.cards import Cards
 from sip.edge.certificate import CertificateError, TlsSecurity
 from sip.edge.counters import Counters
+from sip.edge.dns import Dns
 from sip.edge.flows import Flows
-from sip.edge.hops import Ways, verified_name
+from sip.edge.health import Health
+from sip.edge.hops import Ways, trunk_hop, verified_name
 from sip.edge.lines import Card, Lines, NoLineError
+from sip.edge.locator import Locator, Targets
 from sip.edge.orphans import Orphans
 from sip.edge.proxy import Parts, Proxy
 from sip.edge.registrar import Registrar, registered_until
-from sip.edge.resolver import Resolver
 from sip.edge.routes import OwnRoutes
 from sip.edge.secret import signer
 from sip.edge.settings import Settings
 from sip.edge.softmap import SoftMap
 from sip.edge.sources import Sources
 from sip.edge.streams import StreamWire
+from sip.edge.targets import Bench, Hop, arranged
 from sip.edge.tasks import Tasks
 from sip.edge.transport import INSIDE, UdpWire, Wire, own_hosts
 from sip.edge.trunks import TrunkCalls
@@ -41,6 +46,9 @@ log = structlog.get_logger()
 
 NAMES_SECONDS = 30.0
 """Seconds between look-ups of the host names among the sources, and looks at the certificate."""
+
+SOME_PORT = 5060
+"""Where only the addresses of a name are wanted: who names a port asks for no SRV."""
 
 TRIES = 20
 """For a port that is free for UDP and for TCP."""
@@ -58,7 +66,6 @@ class Edge:
         self._lines = Lines()
         self._map = SoftMap(settings.remembered)
         self._sources = Sources(settings.allow)
-        self._resolver = Resolver(self._tasks)
         self._security = _security(settings) if settings.sips else None
         self._udp: list[UdpWire] = []
         self._streams: list[StreamWire] = []
@@ -70,6 +77,9 @@ class Edge:
         public: list[Wire] = [*self._udp, *self._streams]
         self._wires: list[Wire] = [self._inside, *public]
         wires = Wires(public, self._inside)
+        kinds, versions = {wire.kind for wire in public}, {6 if ":" in wire.local[0] else 4 for wire in public}
+        self._locator = Locator(self._tasks, Dns(settings.dns), self._counters, kinds, versions)
+        self._bench, self._health = Bench(), Health(time.time)
         hosts = {*own_hosts(), settings.public} - {""}
         routes = OwnRoutes(public, self._inside, hosts)
         secret = signer(settings.run / f"{settings.name}.secret")
@@ -79,10 +89,12 @@ class Edge:
         self._admission = Admission(
             self._calls, secret, self._counters, settings.flood, loopback=settings.flood_loopback, wall=time.time
         )
-        self._registrar = Registrar(self._tasks, ways, self._resolver, routes.is_inside)
+        self._registrar = Registrar(
+            self._tasks, ways, self._locator, self._bench, settings.patience, routes.is_inside, time.time
+        )
         for stream in self._streams:
             stream.on_left = self._registrar.lost
-        self._orphans = Orphans(self._tasks, ways, routes, self._map, self._resolver, self._counters)
+        self._orphans = Orphans(self._tasks, ways, routes, self._map, self._locator, self._counters)
         self._control = ControlServer(
             settings.run / f"{settings.name}.ctl",
             card=settings.name,
@@ -102,11 +114,14 @@ class Edge:
                 sources=self._sources,
                 calls=self._calls,
                 admission=self._admission,
-                resolver=self._resolver,
+                locator=self._locator,
+                bench=self._bench,
+                health=self._health,
                 orphans=self._orphans,
                 counters=self._counters,
                 clock=loop.time,
                 card_limit=settings.card_limit,
+                patience=settings.patience,
                 recount=self._cards.recount,
                 answered=self._registrar.answered,
             )
@@ -270,19 +285,31 @@ class Edge:
 
     def _trunk(self, trunk: messages.Trunk) -> messages.TrunkState:
         now = asyncio.get_running_loop().time()
-        calls, refused = self._calls.count(trunk, now), self._admission.refused[trunk.name]
+        shown = self._health.of(trunk.name)
+        places = arranged(self._locator.known(trunk_hop(trunk)), "") if trunk.target else []
+        state = messages.TrunkState(
+            trunk.name,
+            self._calls.count(trunk, now),
+            trunk.max_calls,
+            self._admission.refused[trunk.name],
+            options_at=shown.options_at,
+            failed_at=shown.failed_at,
+            failed_code=shown.failed_code,
+            failed_detail=shown.failed_detail,
+            targets=[str(place) for place in places],
+            benched=[str(place) for place in places if self._bench.benched(place, now)],
+        )
         found = self._registrar.state(trunk.name)
         if found is None:
-            return messages.TrunkState(trunk.name, calls, trunk.max_calls, refused)
-        return messages.TrunkState(
-            trunk.name,
-            calls,
-            trunk.max_calls,
-            refused,
-            found.state,
-            registered_until(found, now),
-            found.code,
-            found.detail,
+            return state
+        registration, since = found
+        return msgspec.structs.replace(
+            state,
+            registration=registration.state,
+            registered_until=registered_until(registration, now),
+            code=registration.code,
+            detail=registration.detail,
+            since=since,
         )
 
     def _card(self, card: Card) -> messages.CardLines:
@@ -292,8 +319,15 @@ class Edge:
     # --- host names of sources ------------------------------------------------------------------------------------
 
     def _look_up_names(self) -> None:
-        for name in self._sources.names:
-            self._resolver.resolve(name, lambda ip, name=name: self._sources.resolved(name, ip) if ip else None)  # type: ignore[misc]
+        """What stands as a source has its addresses, what stands as a target those of its servers."""
+        hops = [Hop(name, SOME_PORT, "UDP") for name in self._sources.plain_names]
+        hops += [trunk_hop(trunk) for trunk in self._sources.trunks if trunk.target]
+        for hop in hops:
+            self._locator.locate(hop, functools.partial(self._found, hop.host.lower()))
+
+    def _found(self, name: str, targets: Targets) -> None:
+        addresses = (address for target in targets for address in target.addresses)
+        self._sources.resolved(name, addresses, asyncio.get_running_loop().time())
 
     async def _watch_names(self) -> None:
         while True:

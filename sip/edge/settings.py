@@ -44,6 +44,10 @@ class Settings:
     """Seconds for which a card's control connection may be gone before the card counts as lost."""
     rescan: float = 1.0
     """Seconds between looks for new cards in the run directory, until Configure names the cards."""
+    dns: tuple[tuple[str, int], ...] = ()
+    """DNS servers for the names of trunks, each with its host and port; none: the system's."""
+    patience: float = 3.0
+    """Seconds without a word from a server of a name until the next one is tried; after that, at the card's next repetition."""
     remembered: int = 20_000
     """Entries of the soft map; the oldest go first, so that a flood costs bounded memory."""
     card_limit: int = 3_800

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sip.edge.transport import Address, Wire
 from sip.message import Request
+
+if TYPE_CHECKING:
+    from sip.edge.hunt import Hunt
 
 State = Literal["pending", "answered", "refused", "orphaned"]
 
@@ -37,6 +40,8 @@ class Entry:
     restored: bool = False
     """Read from an inventory, which knows the branch of who sent the INVITE to us (`sender`), not the one we made of it."""
     sender: str = ""
+    hunt: Hunt | None = None
+    """Outbound: the servers that the call may go to."""
 
     def unsettled(self, sender: str) -> bool:
         """Whether another INVITE of this Call-ID and From tag belongs to the same call attempt."""

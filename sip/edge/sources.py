@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from media.control.edge import Trunk
@@ -16,6 +17,12 @@ from sip.uri import split_host_port
 
 CACHED = 4_096
 
+SEEN_SECONDS = 3_600.0
+"""How long an address stays a source after DNS named it last: calls that are up know nothing of a new record, and some servers
+give another few of their addresses each time."""
+SEEN = 256
+"""Addresses of one name."""
+
 
 def network(text: str) -> Network:
     """A CIDR or an address; raises ValueError."""
@@ -23,8 +30,8 @@ def network(text: str) -> Network:
 
 
 def trunk_target(trunk: Trunk) -> tuple[str, int]:
-    """Where a trunk's calls go; raises ValueError."""
-    return split_host_port(trunk.target, 5061 if trunk.transport == "tls" else 5060)
+    """Where a trunk's calls go, port 0 if none is named; raises ValueError."""
+    return split_host_port(trunk.target, 0)
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Sources:
         self._static = static
         self._networks: tuple[Network, ...] = static
         self._of_trunks: list[tuple[Network, Trunk]] = []
-        self._named: dict[str, str] = {}
+        self._named: dict[str, dict[str, float]] = {}
         self._decided: OrderedDict[str, Standing] = OrderedDict()
         self._names: dict[str, Trunk] = {}
 
@@ -54,7 +61,7 @@ class Sources:
         of_trunks: list[tuple[Network, Trunk]] = []
         names: dict[str, Trunk] = {}
         for trunk in trunks:
-            target = [trunk_target(trunk)[0]] if trunk.target else []
+            target = [trunk_target(trunk)[0].lower()] if trunk.target else []
             for text in (*trunk.sources, *target):
                 try:
                     of_trunks.append((network(text), trunk))
@@ -64,17 +71,23 @@ class Sources:
         self._networks = tuple(networks)
         self._of_trunks = sorted(of_trunks, key=lambda each: -each[0].prefixlen)  # the closest fit, then the first one written
         self._names = names
-        self._named = {name: ip for name, ip in self._named.items() if name in names}
+        self._named = {name: seen for name, seen in self._named.items() if name in names}
         self._decided.clear()
 
     @property
-    def names(self) -> frozenset[str]:
-        """Host names among the sources and targets, to be resolved."""
-        return frozenset(self._names)
+    def plain_names(self) -> frozenset[str]:
+        """Host names among the sources, to be resolved; those of targets are found as calls find them."""
+        written = {source.lower() for trunk in self.trunks for source in trunk.sources}
+        return frozenset(name for name in self._names if name in written)
 
-    def resolved(self, name: str, address: str) -> None:
-        if name in self._names and self._named.get(name) != address:
-            self._named[name] = address
+    def resolved(self, name: str, addresses: Iterable[str], now: float) -> None:
+        """DNS says that a name has these addresses; what it said lately holds, too."""
+        if name not in self._names:
+            return
+        before = self._named.get(name, {})
+        seen = {ip: at for ip, at in before.items() if now - at < SEEN_SECONDS} | dict.fromkeys(addresses, now)
+        self._named[name] = dict(sorted(seen.items(), key=lambda each: -each[1])[:SEEN])
+        if seen.keys() != before.keys():
             self._decided.clear()
 
     def allows(self, address: str) -> bool:
@@ -96,8 +109,8 @@ class Sources:
         return known
 
     def _decide(self, address: str) -> Standing:
-        for name, known in self._named.items():
-            if known == address:
+        for name, seen in self._named.items():
+            if address in seen:
                 return Standing(True, self._names[name])
         try:
             ip = ipaddress.ip_address(address.partition("%")[0])

@@ -74,6 +74,7 @@ def test_flags_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
             {"https_certificate": "a.pem"},
             "Setting https_certificate and https_key go together: give both, or none for our own certificate.",
         ),
+        ({"dns": "ns.example"}, "--dns: 'ns.example' is not an IP address (a DNS server cannot be looked up)."),
         ({"rtp": "40000-40099", "lines": 16, "desk_cards": 2}, "Setting rtp: 40000-40099 is too small for 16 lines."),
     ],
 )
@@ -105,12 +106,14 @@ def test_the_environment_for_a_child_gives_the_same_settings(monkeypatch: pytest
         https_certificate=tmp_path / "chain.pem",
         https_key=tmp_path / "key.pem",
         https_names=("pbx.example",),
+        dns="192.0.2.53, 127.0.0.1:5353 [::1]:54",
         trunks=trunks,
         recordings=False,
     )
     for name, value in first.environment().items():
         monkeypatch.setenv(name, value)
     assert load() == first
+    assert [str(server) for server in first.dns] == ["192.0.2.53:53", "127.0.0.1:5353", "[::1]:54"]
 
 
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,11 +178,16 @@ def test_sources() -> None:
     sources.configure(["192.0.2.0/24", "2001:db8::/32"], [Trunk("t", ["198.51.100.1", "sbc.example"], "gw.example:5070")])
     assert all(sources.allows(a) for a in ("127.0.0.1", "::1", "192.0.2.9", "::ffff:192.0.2.9", "2001:db8::5", "198.51.100.1"))
     assert not any(sources.allows(a) for a in ("192.0.3.1", "10.0.0.1", "2001:db9::1", "nonsense"))
-    assert sources.names == {"sbc.example", "gw.example"}
-    sources.resolved("sbc.example", "203.0.113.5")
-    sources.resolved("evil.example", "203.0.113.6")
-    assert sources.allows("203.0.113.5")
+    assert sources.plain_names == {"sbc.example"}
+    sources.resolved("sbc.example", ["203.0.113.5", "203.0.113.7"], 0.0)
+    sources.resolved("gw.example", ["203.0.113.8"], 0.0)
+    sources.resolved("evil.example", ["203.0.113.6"], 0.0)
+    assert all(sources.allows(f"203.0.113.{n}") for n in (5, 7, 8))
     assert not sources.allows("203.0.113.6")
+    sources.resolved("sbc.example", ["203.0.113.5"], 3_599.0)
+    assert sources.allows("203.0.113.7"), "calls that are up know nothing of a new record"
+    sources.resolved("sbc.example", ["203.0.113.5"], 3_601.0)
+    assert not sources.allows("203.0.113.7")
     trunk = sources.trunk_for("GW.example")
     assert trunk is not None
     assert sources.trunk_for("t") is trunk

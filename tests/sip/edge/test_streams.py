@@ -26,10 +26,10 @@ KINDS = ("UDP", "TCP", "TLS")
 STREAMS = ("TCP", "TLS")
 
 
-def contexts(run: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+def contexts(run: Path, name: str = "phone.example") -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A phone's own certificate; as a client it asks for the edge's and checks nothing, as phones do."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(*ensure_certificate(run / "phone", ["phone.example", "127.0.0.1"]))
+    server.load_cert_chain(*ensure_certificate(run / "phone", [name, "127.0.0.1"]))
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     return server, client
@@ -207,6 +207,8 @@ async def test_a_call_outlives_the_edge(run: Path, card: FakeCard) -> None:
             got = await phone.request("INVITE")  # the old connection is gone: a new one to the Contact
             phone.send(answer(got, 200, contact=phone.contact), edge.address)
             await card.sip.response(200)
+            phone.send(theirs.request(phone, "ACK", cseq=1), (await _where(edge, kind)))  # the first one was lost with the edge
+            await card.sip.request("ACK")
             phone.send(theirs.request(phone, "BYE"), (await _where(edge, kind)))
             bye = await card.sip.request("BYE")
             card.sip.send(answer(bye, 200), inner(bye))
