@@ -77,7 +77,7 @@ async def until(condition: Callable[[], bool], worker: Worker) -> None:
 
 
 def strike(pid: int, condition: Callable[[], bool]) -> None:
-    """Kill a process as soon as something is true: in a thread of its own, since a moment may last less than a turn of a loop."""
+    """Kill a process as soon as something is true: in a thread of its own, since a moment may be less than a turn of a loop."""
     end = time.monotonic() + 20
     while not _true(condition):
         assert time.monotonic() < end, "the moment never came"

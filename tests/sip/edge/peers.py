@@ -336,8 +336,8 @@ class Front:
 
 
 def free_port() -> int:
-    """For UDP and TCP, and below those that the kernel gives to whoever asks for any: it is free again after an edge's death."""
-    for port in random.sample(range(11_000, 19_000), 100):  # noqa: S311
+    """For UDP and TCP, below those that the kernel gives to whoever asks for any: free again after an edge's death."""
+    for port in random.sample(range(11_000, 19_000), 100):
         with socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket(type=socket.SOCK_STREAM) as tcp, suppress(OSError):
             udp.bind(("127.0.0.1", port))
             tcp.bind(("127.0.0.1", port))
