@@ -85,6 +85,12 @@ def _check_rate(rate: int) -> None:
         raise OpusError(f"Opus has no {rate} samples a second")
 
 
+def _present(packet: bytes) -> bytes:
+    if not packet:
+        raise OpusError("not an Opus packet")  # libopus takes it for a lost one
+    return packet
+
+
 class OpusEncoder:
     """One stream's encoder: 20 ms of mono s16le PCM to one packet; use it for one stream only, it has memory."""
 
@@ -143,13 +149,11 @@ class OpusDecoder:
 
     def decode(self, packet: bytes) -> bytes:
         """The sound of a packet; raises OpusError (a ValueError)."""
-        self.samples(packet)
-        return self._decode(packet, self._most, 0)
+        return self._decode(_present(packet), self._most, 0)
 
     def recover(self, follower: bytes, samples: int) -> bytes:
         """The lost sound just before `follower`, from the FEC in it, or made up when it has none."""
-        self.samples(follower)
-        return self._decode(follower, samples, 1)
+        return self._decode(_present(follower), samples, 1)
 
     def conceal(self, samples: int) -> bytes:
         """Made-up sound for a loss."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from media.deskcard.lateness import Lateness
 from media.deskcard.sdp import CodecChoice
 from media.g711 import G711, Upsampler
 from media.opus import OpusDecoder, OpusError
@@ -15,8 +16,10 @@ Deliver = Callable[[bytes, int, int], object]
 """Takes PCM of 20 ms, its media time, and flags of `media.patch`."""
 
 REORDER_WAIT = 0.010
-"""Seconds that a packet after a gap waits for the missing one, where the codec has memory."""
-MOST_HELD = 3
+"""Seconds that a packet after a gap waits for the missing one at least, where the codec has memory; how late others came
+lately makes it more."""
+MOST_HELD = 12
+"""Packets that wait at most, whatever their timestamps say."""
 LONGEST_JUMP = 100
 """Packets; a larger step in sequence numbers is a new beginning."""
 MOST_MADE_UP = 3
@@ -96,7 +99,7 @@ class Inbound:
         number = self.reception.add(packet.sequence, packet.timestamp, now)
         if self._decoding is not None and packet.payload:
             try:
-                self._decoding.take(number, self._times.unwrap(packet.timestamp), packet.payload)
+                self._decoding.take(number, self._times.unwrap(packet.timestamp), packet.payload, now)
             except ValueError:
                 self.discarded += 1
 
@@ -124,7 +127,7 @@ class _Decoding:
         self._rest_time = 0
         self._flags = RESTART
 
-    def take(self, number: int, timestamp: int, payload: bytes) -> None:
+    def take(self, number: int, timestamp: int, payload: bytes, now: float) -> None:
         raise NotImplementedError
 
     def restart(self) -> None:
@@ -166,47 +169,84 @@ class _G711Decoding(_Decoding):
         self._g711 = G711(codec.name)
         self._upsampler = Upsampler() if rate == 16000 else None
 
-    def take(self, number: int, timestamp: int, payload: bytes) -> None:
+    def take(self, number: int, timestamp: int, payload: bytes, now: float) -> None:
         pcm = self._g711.decode(payload)
         self._emit(self._upsampler.convert(pcm) if self._upsampler else pcm, timestamp)
 
 
 class _OpusDecoding(_Decoding):
-    """Packets in order; a lost one is rebuilt from the FEC in its follower, or made up."""
+    """Packets in order; a lost one is rebuilt from the FEC in its follower, or made up.
+
+    The decoder has memory, so that a packet can only be played before its followers: they wait for a missing one as long as
+    it may still come, which costs no more delay than the pulling end needs for such late packets anyway.
+    """
 
     def __init__(self, codec: CodecChoice, rate: int, deliver: Deliver, schedule: Schedule) -> None:
         super().__init__(codec, rate, deliver, schedule)
         self._decoder = OpusDecoder(rate)
+        self._lateness = Lateness(codec.clock)
         self._next: int | None = None
-        self._due = 0
+        self._due: int | None = None
         self._samples = rate // FRAMES_PER_SECOND
+        self._made_up = 0
         self._held: dict[int, tuple[int, bytes]] = {}
+        self._gap_since = 0.0
         self._timer: Timer | None = None
+        self._timer_at = 0.0
 
-    def take(self, number: int, timestamp: int, payload: bytes) -> None:
+    def take(self, number: int, timestamp: int, payload: bytes, now: float) -> None:
         self._decoder.samples(payload)
         if self._next is not None and abs(number - self._next) > LONGEST_JUMP:
             self.restart()
+        self._lateness.add(timestamp, now)
         if self._next is None:
             self._next = number
         if number < self._next:
             self.late += 1
             return
+        if not self._held:
+            self._gap_since = now
         self._held[number] = (timestamp, payload)
-        self._play_held()
-        if len(self._held) >= MOST_HELD:
-            self._give_up()
-        elif self._held and self._timer is None:
-            self._timer = self._schedule(REORDER_WAIT, self._give_up)
+        self._go_on(now)
 
     def restart(self) -> None:
         super().restart()
-        self._next = None
+        self._next = self._due = None
+        self._made_up = 0
         self._held.clear()
+        self._lateness.forget()
         self._stop_timer()
 
     def close(self) -> None:
         self._stop_timer()
+
+    def _go_on(self, now: float) -> None:
+        """Play what can be played; what is missing and cannot come any more is made up."""
+        self._play_held()
+        while self._held:
+            deadline = self._deadline()
+            if deadline > now and len(self._held) < MOST_HELD:
+                self._wake_at(deadline, now)
+                return
+            self._give_up()
+            self._play_held()
+        self._stop_timer()
+
+    def _deadline(self) -> float:
+        """Until when the followers that are held wait for the next packet."""
+        least = self._gap_since + REORDER_WAIT
+        return least if self._due is None else max(least, self._lateness.latest(self._due))
+
+    def _wake_at(self, deadline: float, now: float) -> None:
+        if self._timer is not None and self._timer_at == deadline:
+            return
+        self._stop_timer()
+        self._timer_at = deadline
+        self._timer = self._schedule(deadline - now, self._woken)
+
+    def _woken(self) -> None:
+        self._timer = None
+        self._go_on(self._timer_at)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -220,9 +260,8 @@ class _OpusDecoding(_Decoding):
             pcm = self._decode(payload)
             self._samples = len(pcm) // 2
             self._due = timestamp + self._samples * self._clock // self._rate
+            self._made_up = 0
             self._emit(pcm, timestamp)
-        if not self._held:
-            self._stop_timer()
 
     def _decode(self, payload: bytes) -> bytes:
         try:
@@ -239,24 +278,20 @@ class _OpusDecoding(_Decoding):
             return self._decoder.conceal(self._samples)
 
     def _give_up(self) -> None:
-        """The missing packet will not come: make up what fits into the gap, and go on behind it."""
-        self._stop_timer()
+        """The next packet will not come: make it up if its time is not taken, and go on behind it."""
         if not self._held or self._next is None:
             return
         first = min(self._held)
-        timestamp, follower = self._held[first]
+        timestamp, payload = self._held[first]
         step = self._samples * self._clock // self._rate
-        gap = min(first - self._next, (timestamp - self._due) // step) if self._due else 0
-        for number in range(gap):
-            if number == gap - 1:
-                pcm = self._recover(follower)
-            elif number < MOST_MADE_UP - 1:
-                pcm = self._decoder.conceal(self._samples)
-            else:
-                continue
-            self.concealed += 1
-            self._emit(pcm, self._due + number * step, CONCEALED)
-        self._next = first
-        self._play_held()
-        if self._held:
-            self._timer = self._schedule(REORDER_WAIT, self._give_up)
+        if self._due is None or timestamp - self._due < step:
+            self._next = first
+            return
+        due, last = self._due, first - self._next == 1
+        self._next += 1
+        self._due = due + step
+        self._made_up += 1
+        if not last and self._made_up >= MOST_MADE_UP:
+            return
+        self.concealed += 1
+        self._emit(self._recover(payload) if last else self._decoder.conceal(self._samples), due, CONCEALED)

@@ -16,6 +16,7 @@ from media.deskcard.contact_surface import IceSettings, make_certificate
 from media.deskcard.peer import Peer
 from media.jitter import PatchReceiver
 from media.patch import PatchFrame, PatchSocket
+from tests.tools.relay import Relay
 
 LOOPBACK = IceSettings(public="127.0.0.1")
 
@@ -93,11 +94,13 @@ class Browser:
         *,
         owner: str = "agent1",
         drop: Callable[[int], bool] | None = None,
+        via: Relay | None = None,
     ) -> None:
         """Offer to the card, shake hands, begin to send."""
         offer = await self.peer.offer()
-        answer = await control.command(desk.Connect(name, owner, offer, codecs=codecs), desk.Connected)
-        self.peer.accept(answer.sdp)
+        shown = via.offer(offer) if via is not None else offer
+        answer = await control.command(desk.Connect(name, owner, shown, codecs=codecs), desk.Connected)
+        self.peer.accept(via.answer(answer.sdp) if via is not None else answer.sdp)
         await self.peer.connect()
         assert self.peer.outbound is not None
         assert self.peer.inbound is not None

@@ -6,84 +6,20 @@ import asyncio
 import gc
 import os
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from aioice import ice
 
 from media.control import desk
-from media.control.client import ControlClient
 from media.control.envelope import ControlError
 from media.control.line import Quality
 from media.deskcard import connection, peer
-from media.deskcard.card import CardSettings, DeskCard
 from media.deskcard.contact_surface import IceSettings
-from tests.media.deskcard.far_ends import Bridge, Browser, Events, level_of, purity
+from tests.media.deskcard.far_ends import Browser, level_of, purity
+from tests.media.deskcard.room import Room
 
 pytestmark = pytest.mark.layer
-
-
-class Room:
-    """A desk card, its commander, and what it reported."""
-
-    def __init__(self, run: Path, card: DeskCard, control: ControlClient, events: Events) -> None:
-        self.run, self.card, self.control, self.events = run, card, control, events
-        self.browsers: list[Browser] = []
-        self.bridges: list[Bridge] = []
-
-    async def browser(self, name: str = "c1", *codecs: str, rate: int = 16000, drop: int = 0) -> Browser:
-        """A connected browser; every `drop`-th packet of it is lost."""
-        browser = Browser(rate=rate)
-        self.browsers.append(browser)
-        lost = (lambda number: number % drop == drop - 1) if drop else None
-        await browser.connect(self.control, name, codecs or ("opus", "PCMU", "PCMA"), drop=lost)
-        await self.changed(name, "connected")
-        return browser
-
-    async def patch(self, name: str = "c1", patch: str = "p1", rate: int = 16000) -> Bridge:
-        """A bridge's end, and the connection joined to it."""
-        own, far = self.run / f"{patch}-l", self.run / f"{patch}-d"
-        bridge = Bridge(own, far, rate, 440)
-        self.bridges.append(bridge)
-        await self.control.command(desk.Patch(name, patch, str(far), str(own), rate))
-        return bridge
-
-    async def changed(self, name: str, state: str) -> desk.ConnectionChanged:
-        found: desk.ConnectionChanged = await self.events.wait(
-            lambda body: isinstance(body, desk.ConnectionChanged) and (body.connection, body.state) == (name, state)
-        )
-        return found
-
-    async def inventory(self) -> desk.Inventory:
-        return await self.control.command(desk.TakeInventory(), desk.Inventory)
-
-    async def until_empty(self) -> None:
-        """Wait for the last connection to be gone from the card."""
-        async with asyncio.timeout(5):
-            while self.card._connections or self.card._closing:
-                await asyncio.sleep(0.01)
-
-    async def close(self) -> None:
-        for browser in self.browsers:
-            await browser.close()
-        for bridge in self.bridges:
-            bridge.close()
-
-
-@pytest_asyncio.fixture
-async def room(tmp_path: Path) -> AsyncIterator[Room]:
-    events = Events()
-    async with (
-        DeskCard(CardSettings(tmp_path, public="127.0.0.1")) as card,
-        ControlClient(tmp_path / "deskcard0.ctl", events=desk.DeskEvent, on_event=events.take) as control,
-    ):
-        await control.connected()
-        made = Room(tmp_path, card, control, events)
-        yield made
-        await made.close()
-    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
 @pytest.mark.parametrize("codec", ["opus", "PCMU", "PCMA"])

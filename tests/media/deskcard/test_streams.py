@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.deskcard.inbound import Inbound
+from media.deskcard.lateness import LONGEST, SLACK, Lateness
 from media.deskcard.outbound import Outbound
 from media.deskcard.sdp import CodecChoice
 from media.opus import OpusEncoder
@@ -60,6 +61,10 @@ class Listener:
     def take(self, packet: bytes) -> None:
         self.now += 0.02
         self.inbound.receive(packet, self.now)
+
+    def take_at(self, packet: bytes, now: float) -> None:
+        self.now = now
+        self.inbound.receive(packet, now)
 
     @property
     def times(self) -> list[int]:
@@ -130,7 +135,55 @@ def test_a_packet_that_comes_after_its_place_was_made_up_is_late() -> None:
     assert listener.inbound.late == 1
 
 
-def test_without_a_timer_a_gap_is_given_up_after_three_packets() -> None:
+def test_a_missing_packet_is_waited_for_as_long_as_others_were_late_lately() -> None:
+    listener, packets = Listener(OPUS, 16000), stream(OPUS, 60)
+    for number, packet in enumerate(packets[:40]):
+        # Every tenth packet is 90 ms late: it comes after four that follow it.
+        if number % 10 != 5:
+            listener.take_at(packet, number * 0.02)
+        if number >= 9 and number % 10 == 9:
+            listener.take_at(packets[number - 4], (number - 4) * 0.02 + 0.09)
+    # The first one came too late, for nobody knew; from then on each is waited for.
+    assert (listener.inbound.late, listener.inbound.concealed) == (1, 1)
+    assert len(listener.frames) == 40
+    assert listener.times == sorted(listener.times)
+    # 45 never comes: its followers are held until it would be later than the latest one, and no longer.
+    for number in range(40, 60):
+        if number != 45:
+            listener.take_at(packets[number], number * 0.02)
+        held = number >= 45 and number * 0.02 < 45 * 0.02 + 0.09
+        assert len(listener.frames) == (45 if held else number + 1), number
+    assert (listener.inbound.late, listener.inbound.concealed) == (1, 2)
+
+
+def test_of_two_missing_packets_the_one_that_comes_after_all_is_played() -> None:
+    listener, packets = Listener(OPUS, 16000), stream(OPUS, 60)
+    for number in range(20):
+        listener.take_at(packets[number], number * 0.02 + (0.06 if number == 10 else 0.0))
+    # 20 and 21 are missing when 22 is there; 20 is given up before 21 comes, late by 60 ms like another one before.
+    listener.take_at(packets[22], 22 * 0.02)
+    listener.take_at(packets[23], 23 * 0.02)
+    listener.take_at(packets[21], 21 * 0.02 + 0.06)
+    assert len(listener.frames) == 24
+    assert listener.times == [listener.times[0] + 320 * number for number in range(24)]
+    assert (listener.inbound.late, listener.inbound.concealed) == (0, 1)
+
+
+def test_the_wait_for_late_packets_has_a_limit_and_is_forgotten() -> None:
+    lateness = Lateness(48000)
+    assert lateness.latest(0) == pytest.approx(SLACK)
+    lateness.add(0, 7.0)
+    lateness.add(960, 7.02 + 3.0)
+    assert lateness.latest(1920) == pytest.approx(7.04 + LONGEST)
+    for number in range(2, 1000):
+        lateness.add(number * 960, 7.0 + number * 0.02 + (0.03 if number == 900 else 0.0))
+    assert lateness.latest(48000) == pytest.approx(8.0 + 0.03 + SLACK)
+    lateness.forget()
+    lateness.add(5_000_000, 100.0)
+    assert lateness.latest(5_000_000) == pytest.approx(100.0 + SLACK)
+
+
+def test_without_a_timer_a_gap_is_given_up_when_later_packets_come() -> None:
     listener, packets = Listener(OPUS, 16000), stream(OPUS, 30)
     for number in [*range(10), *range(11, 30)]:
         listener.take(packets[number])
