@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from aioice import Candidate
+from aioice import Candidate, stun
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import Connection, ConnectionClosed, StunProtocol, server_reflexive_candidate
 from aiortc.rtcdtlstransport import (
@@ -36,6 +37,19 @@ GATHER_TIMEOUT = 2.0
 MOST_EARLY = 64
 """DTLS datagrams that wait for the handshake at most: anybody may send them."""
 LOOPBACK = "127.0.0.1"
+
+_parse_stun = stun.parse_message
+
+
+def parse_stun(data: bytes) -> stun.Message:
+    """aioice's own, but for an attribute of the wrong size: that is no struct.error out of a socket's reader any more."""
+    try:
+        return _parse_stun(data)
+    except struct.error as error:
+        raise ValueError("a STUN attribute has the wrong size") from error
+
+
+stun.parse_message = parse_stun
 
 
 @dataclass(frozen=True)

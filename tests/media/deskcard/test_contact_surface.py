@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import struct
 from importlib.metadata import version
 
 import pytest
+from aioice import stun
 from aioice.ice import Connection, StunProtocol
 from aiortc.rtcdtlstransport import RTCDtlsTransport
+from hypothesis import given
+from hypothesis import strategies as st
 
 from media.deskcard.contact_surface import IceServerUrl, IceSettings, SecureLink, make_certificate, server_options
 
@@ -91,3 +95,14 @@ def test_ice_servers_are_read_or_refused() -> None:
     assert server_options([]) == {}
     with pytest.raises(ValueError, match="malformed"):
         server_options([IceServerUrl("https://example")])
+
+
+@given(st.sampled_from([*stun.ATTRIBUTES_BY_TYPE, 0x7777]), st.binary(max_size=24), st.sampled_from([0x0001, 0x0101, 0x0111]))
+def test_a_stun_attribute_of_any_size_is_read_or_a_value_error(kind: int, value: bytes, message: int) -> None:
+    """All that aioice's sockets expect: anything else would be a traceback for each datagram that anybody sends."""
+    body = struct.pack("!HH", kind, len(value)) + value + bytes(-len(value) % 4)
+    data = struct.pack("!HHI12s", message, len(body), stun.COOKIE, bytes(12)) + body
+    try:
+        assert isinstance(stun.parse_message(data), stun.Message)
+    except ValueError:
+        return
