@@ -91,6 +91,7 @@ class Agent:
                         follow.cancel()
                         for timer in self._timers:
                             timer.cancel()
+                    self._stages = None
                     await self._bye()
                 finally:
                     await self._phone.close()

@@ -96,7 +96,12 @@ async def web_call(socket: WebSocket) -> None:
     await socket.accept()
     outbox = Outbox()
     address = socket.client.host if socket.client else ""
-    await converse(socket, surface.web_callers.open(address, outbox.put), outbox)
+    try:
+        session = surface.web_callers.open(address, outbox.put)
+    except ApiError as error:
+        await _close(socket, 1013, error.message)
+        return
+    await converse(socket, session, outbox)
 
 
 async def converse(

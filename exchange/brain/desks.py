@@ -31,6 +31,7 @@ LOG_OUT_AFTER = 60.0
 """Seconds without any page after which an agent who talks with nobody is logged out."""
 RETURN_GRACE = 10.0
 """Seconds that pages have to come back after the exchange restarted."""
+MOST_PAGES = 16
 MOST_SDP = 64 * 1024
 KEYS = frozenset("0123456789*#ABCD")
 
@@ -54,6 +55,8 @@ class Seat:
         self.connection = ""
         self.state: str = "none"
         self.owner: Session | None = None
+        self.asked: dict[str, tuple[str, str]] = {}
+        """Handshakes without an answer yet: card and state, by connection. An offer that is no good takes nothing away."""
         self.shown: dict[str, Any] = {}
         """The contact that the pages showed last; the wrap-up goes on showing it when the call and its details are gone."""
         self.returning = False
@@ -65,6 +68,10 @@ class Seat:
     def ready(self) -> bool:
         """Can take an offer: a page to show it on and a softphone to talk with."""
         return bool(self.sessions) and self.state == "connected"
+
+    def load(self, card: str) -> int:
+        """Its connections on a desk card, also those that are being made."""
+        return (self.card == card) + sum(one == card for one, _ in self.asked.values())
 
 
 class Desks:
@@ -104,6 +111,8 @@ class Desks:
         if view is None:
             raise ApiError(403, "no-agent", f"{user.display} takes no contacts: there is no agent with this name.")
         seat = self._seat(user.id)
+        if len(seat.sessions) >= MOST_PAGES:
+            raise ApiError(409, "too-many-pages", f"You have {MOST_PAGES} pages open. Please close some.")
         session = Session(self, seat, user, send)
         seat.sessions.append(session)
         if seat.away is not None:
@@ -173,29 +182,30 @@ class Desks:
     async def connect(self, session: Session, sdp: str) -> str:
         """A browser's offer: a new connection on the desk card with the fewest; returns the answer's SDP."""
         seat = session.seat
-        cards = sorted(self._cards.desk_cards_up, key=lambda c: (sum(s.card == c for s in self._seats.values()), c))
+        cards = sorted(self._cards.desk_cards_up, key=lambda c: (sum(s.load(c) for s in self._seats.values()), c))
         if not cards:
             raise ApiError(503, "no-desk-card", "No desk card is running; the softphone will connect when one is.")
-        connection = uuid7()
-        old = (seat.card, seat.connection)
-        command = desk.Connect(connection, seat.agent, sdp, self._ice.of(cards[0]))
-        seat.card, seat.connection, seat.state, seat.owner = cards[0], connection, "connecting", session
+        card, connection = cards[0], uuid7()
+        command = desk.Connect(connection, seat.agent, sdp, self._ice.of(card))
+        seat.asked[connection] = card, "connecting"
         try:
-            answer = await self._cards.desk(cards[0]).command(command, desk.Connected, timeout=15.0)
+            answer = await self._cards.desk(card).command(command, desk.Connected, timeout=15.0)
         except ControlError as error:
-            if seat.connection == connection:
-                seat.state = "failed"
-                self._changed(seat)
             raise ApiError(400 if error.code.startswith("bad") else 503, error.code, error.message) from error
         finally:
-            if old[1]:
-                await self._cards.disconnect(*old, "replaced")
+            _, state = seat.asked.pop(connection)
+        old = (seat.card, seat.connection)
+        seat.card, seat.connection, seat.state, seat.owner = card, connection, state, session
         self._changed(seat)
+        if old[1]:
+            await self._cards.disconnect(*old, "replaced")
         return answer.sdp
 
     def connection_changed(self, card: str, change: desk.ConnectionChanged) -> None:
         """News of a desk card."""
         seat = self._seats.get(change.owner)
+        if seat is not None and change.connection in seat.asked:
+            seat.asked[change.connection] = card, change.state
         if seat is None or seat.connection != change.connection:
             return
         seat.state = change.state

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import logging
 import re
 import socket
 import ssl
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import structlog
 import uvicorn
+
+from exchange.brain.visitors import VisitorLimits, protocols, quiet
 
 log = structlog.get_logger()
 
@@ -202,8 +205,10 @@ async def listening(host: str, port: int) -> list[socket.socket]:
 class Web(uvicorn.Server):
     """The HTTP server; signals are the exchange's. With `tls` it is HTTPS."""
 
-    def __init__(self, config: uvicorn.Config, tls: Tls | None = None) -> None:
+    def __init__(self, config: uvicorn.Config, tls: Tls | None = None, limits: VisitorLimits | None = None) -> None:
         super().__init__(config)
+        config.http, config.ws = protocols(limits or VisitorLimits())
+        logging.getLogger("uvicorn.error").addFilter(quiet)
         self._context = tls
 
     @contextlib.contextmanager

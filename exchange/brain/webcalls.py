@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import secrets
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +24,10 @@ from media.control.envelope import ControlError
 log = structlog.get_logger()
 
 MOST_ADDRESSES = 10_000
+PAGES_FOR_A_CALL = 32
+"""Pages that may be open for each call that we take: most of them have just been opened, or have had their call."""
+PAGES_FOR_A_MINUTE = 4
+"""The same of one address, for each call that it may begin in a minute."""
 CONNECT_SECONDS = 15.0
 NOT_NOW = "Calls from the web cannot be taken at the moment. Please try again later."
 LOST_SECONDS = 10.0
@@ -69,6 +73,7 @@ class WebCall:
     def close(self) -> None:
         """The page is gone: so is the caller."""
         self._calls.closed(self)
+        self._calls.page_gone(self)
 
     def change(self, state: str, reason: str = "", *, talking: bool = False) -> None:
         """Tell the page what is new."""
@@ -87,10 +92,19 @@ class WebCalls:
         self._ice = ice
         self._calls: dict[str, WebCall] = {}
         self._recent: OrderedDict[str, deque[float]] = OrderedDict()
+        self._pages: Counter[str] = Counter()
 
     def open(self, address: str, send: Callable[[dict[str, Any]], None]) -> WebCall:
-        """A page is there (api.ports.WebCallers)."""
+        """A page is there (api.ports.WebCallers); raises ApiError 503 when there are too many, or too many of one address."""
+        network = _network(address)
+        if self._pages[network] >= PAGES_FOR_A_MINUTE * self._a_minute or self._pages.total() >= PAGES_FOR_A_CALL * self._most:
+            raise ApiError(503, "too-many-pages", "Too many people want to call just now. Please try again in a moment.")
+        self._pages[network] += 1
         return WebCall(self, address, send)
+
+    def page_gone(self, call: WebCall) -> None:
+        """There is room for another one."""
+        self._pages -= Counter({_network(call.address): 1})
 
     # --- what the page asks ---------------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ HTTP_SOURCES = [
     "api/pages.py",
     "api/routes/records.py",
     "exchange/brain/store.py",
+    "exchange/brain/visitors.py",
 ]
 
 
@@ -61,6 +62,7 @@ def test_every_error_code_of_http_is_there() -> None:
         text = source(path)
         found |= set(re.findall(r'(?:ApiError|answer)\(\s*\d{3}, "([a-z-]+)"', text))
         found |= set(re.findall(r'\d{3}: "([a-z-]+)"', text))
+        found |= set(re.findall(r'HTTPStatus\.[A-Z_]+, "([a-z-]+)"', text))
     told = set(re.findall(r"`([a-z-]+)`", section("### Errors")))
     assert found
     assert found <= told | {"error"}
@@ -73,7 +75,7 @@ def test_every_message_is_there() -> None:
 
 def test_every_close_code_is_there() -> None:
     text = source("api/routes/desk.py")
-    codes = set(re.findall(r"\b(4[0-9]{3}|1003|1013)\b", text)) | {"1009"}
+    codes = set(re.findall(r"\b(4[0-9]{3}|1003|1013)\b", text)) | {"1007", "1009", "1011"}
     assert set(re.findall(r"^\| (\d{4}) \|", section("## The desk WebSocket"), re.M)) == codes
 
 

@@ -15,6 +15,8 @@ from media.control import desk, edge, line, work
 from media.control.envelope import ControlError
 from media.control.server import ControlServer
 
+NO_OFFER = "no offer"
+"""An SDP that desk cards refuse."""
 QUESTIONS = (line.Configure, line.TakeInventory, desk.TakeInventory, edge.Configure, edge.TakeInventory)
 
 
@@ -259,6 +261,8 @@ class DeskCard(Card):
             case desk.TakeInventory():
                 assert self.server is not None
                 return desk.Inventory(self.name, self.server.generation, self.server.seq, list(self.connections.values()))
+            case desk.Connect(sdp=sdp) if sdp == NO_OFFER:
+                raise ControlError("bad-sdp", "That is no offer.")
             case desk.Connect(connection, owner):
                 record = desk.ConnectionRecord(connection, owner, "connecting", since=time.time())
                 self.connections[connection] = record

@@ -14,7 +14,7 @@ from exchange.brain import records
 from exchange.brain.ids import recording_id
 from media.control import desk, line, work
 from media.control.envelope import ControlError
-from tests.exchange.brain.fake_cards import Card
+from tests.exchange.brain.fake_cards import NO_OFFER, Card
 from tests.exchange.brain.floor import Floor, Page, running_floor
 
 pytestmark = pytest.mark.layer
@@ -296,6 +296,48 @@ async def test_a_new_connection_is_patched_before_the_old_one_goes() -> None:
         assert len(floor.line.of(line.Record)) == 1
         await again.say("hang_up")
         await nothing_is_left(floor, call)
+
+
+async def test_an_offer_that_is_no_good_takes_no_softphone_away() -> None:
+    async with running_floor() as floor:
+        page, call = await to_talk(floor)
+        connection = floor.exchange.desks._seats["agent1"].connection
+        again = await floor.page()
+        with pytest.raises(ApiError) as caught:
+            await again.say("softphone", sdp=NO_OFFER)
+        assert (caught.value.status, caught.value.code) == (400, "bad-sdp")
+        await floor.quiet()
+        assert floor.exchange.desks._seats["agent1"].connection == connection
+        assert page.now["softphone"]["state"] == "ready"
+        assert page.now["contact"]["state"] == "talking"
+        floor.desk_of(connection).change(connection, "lost")
+        await page.until(lambda: page.now["softphone"]["state"] == "lost")
+        await page.say("hang_up")
+        await nothing_is_left(floor, call)
+
+
+async def test_one_agent_has_so_many_pages_and_a_closed_one_makes_room() -> None:
+    async with running_floor() as floor:
+        pages = [await floor.page() for _ in range(16)]
+        with pytest.raises(ApiError) as caught:
+            await floor.page()
+        assert caught.value.code == "too-many-pages"
+        pages[3].session.close()
+        await floor.page()
+
+
+async def test_web_callers_have_so_many_pages_and_a_closed_one_makes_room() -> None:
+    async with running_floor() as floor:
+        web = floor.exchange.web
+        pages = [web.open(f"192.0.2.{n % 8}", lambda item: None) for n in range(32)]  # 4 of each address
+        for address in ("192.0.2.3", "198.51.100.1"):
+            with pytest.raises(ApiError) as caught:
+                web.open(address, lambda item: None)
+            assert (caught.value.status, caught.value.code) == (503, "too-many-pages")
+        for number in (0, 3):
+            pages[number].close()
+        web.open("192.0.2.3", lambda item: None)
+        web.open("198.51.100.1", lambda item: None)
 
 
 async def test_a_softphone_that_comes_back_is_linked_again_without_a_new_patch() -> None:
