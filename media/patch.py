@@ -9,6 +9,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 FRAMES_PER_SECOND = 50
 RATES = frozenset({8000, 16000, 24000, 32000, 48000})
 
@@ -24,8 +26,7 @@ _LARGEST = _HEADER.size + 48000 // FRAMES_PER_SECOND * 2
 _NOT_TAKEN = frozenset({errno.EAGAIN, errno.ENOENT, errno.ECONNREFUSED, errno.ENOBUFS, errno.ECONNRESET, errno.ENOTCONN})
 
 
-@dataclass(frozen=True, slots=True)
-class PatchFrame:
+class PatchFrame(msgspec.Struct, frozen=True, gc=False):
     """20 ms of mono s16le PCM; `media_time` counts samples of the source and wraps at 2**32, as `seq` does."""
 
     seq: int

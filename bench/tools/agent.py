@@ -20,6 +20,8 @@ RATES = {"PCMU": 8000, "PCMA": 8000, "opus": 16000}
 """Sampling rate at this end: as a browser, the agent needs no more than its codec carries."""
 REPORTS = 25
 """Ticks between two looks at RTCP."""
+RARE = 50
+"""A quiet agent sends one packet in so many ticks: enough to be there, as a browser with discontinuous transmission."""
 
 
 class BenchAgent:
@@ -35,8 +37,10 @@ class BenchAgent:
         codec: str = "opus",
         hertz: float = 880.0,
         ears: bool = True,
+        quiet: bool = False,
     ) -> None:
         self.name = name
+        self.quiet = quiet
         self.codec = codec
         self.rate = RATES[codec]
         self.talking = False
@@ -50,6 +54,8 @@ class BenchAgent:
         self.refused: list[str] = []
         self.ears = Ears(self.rate) if ears else None
         self.on_frame: Callable[[bytes, float], None] | None = None
+        self.on_contact: Callable[[str], None] | None = None
+        """Gets the caller's number when the desk says that they talk (and again whenever it says so)."""
         self.peer = Peer(IceSettings(public=LOOPBACK), make_certificate(), offering=True, on_lost=self._lost)
         self._client = DeskClient(server, on_desk=self._look)
         self._password = password
@@ -74,7 +80,8 @@ class BenchAgent:
         assert self.peer.outbound is not None
         assert self.peer.inbound is not None
         self.peer.outbound.begin(self.rate)
-        self.peer.inbound.begin(self.rate, self._take)
+        if not self.quiet:
+            self.peer.inbound.begin(self.rate, self._take)
         self._key = self._clock.listen(self._tick)
         return self
 
@@ -131,6 +138,8 @@ class BenchAgent:
                 if self.ears is not None:
                     self.ears.restart()
             self.in_contact.set()
+            if self.on_contact is not None and contact.get("state") == "talking":
+                self.on_contact(str(contact["ani"]))
         elif self.in_contact.is_set():
             self.in_contact.clear()
             self.talking = False
@@ -184,6 +193,8 @@ class BenchAgent:
     def _tick(self) -> None:
         number = self._number
         self._number += 1
+        if self.quiet and number % RARE:
+            return
         pcm = self._voice[number % 50] if self.talking else self._silence
         if self._burst:
             pcm = self._burst.popleft()

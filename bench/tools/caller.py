@@ -35,7 +35,11 @@ _SDP = (
 
 
 class CallFailedError(Exception):
-    """A call was refused, or nobody answered it."""
+    """A call was refused with this status, or nobody answered it (0)."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Switchboard(asyncio.DatagramProtocol):
@@ -93,6 +97,12 @@ class Switchboard(asyncio.DatagramProtocol):
         await call.dial()
         return call
 
+    def prepare(self, number: str, *, quiet: bool) -> Call:
+        """A call that is not dialled yet; a quiet one sends no RTP and looks at none."""
+        call = Call(self, number, 440.0, False, None)
+        call.quiet = quiet
+        return call
+
 
 class Call(asyncio.DatagramProtocol):
     """One caller: signalling, and RTP both ways on the clock of the bench."""
@@ -103,6 +113,7 @@ class Call(asyncio.DatagramProtocol):
         self.ended = asyncio.Event()
         self.ani = f"49{next(board.numbers):06}"
         self.talking = True
+        self.quiet = False
         self.sent = self.received = 0
         self.ears = Ears(RATE) if ears else None
         self.on_frame: Callable[[bytes, float], None] | None = None
@@ -146,8 +157,9 @@ class Call(asyncio.DatagramProtocol):
             raise CallFailedError("no final answer to an INVITE") from None
         if code != 200:
             self.over("refused")
-            raise CallFailedError(f"an INVITE got {code}")
-        self._tick = self._board.clock.listen(self._speak, self._slot)
+            raise CallFailedError(f"an INVITE got {code}", code)
+        if not self.quiet:
+            self._tick = self._board.clock.listen(self._speak, self._slot)
 
     async def hang_up(self) -> None:
         """BYE, unless it is over."""
@@ -220,6 +232,8 @@ class Call(asyncio.DatagramProtocol):
     # --- audio -----------------------------------------------------------------------------------------------------
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if self.quiet:
+            return
         now = time.monotonic()
         try:
             packet = RtpPacket.parse(data)

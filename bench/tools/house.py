@@ -96,9 +96,11 @@ async def _write(queries: Queries, agents: int) -> None:
 
 
 @asynccontextmanager
-async def running(data: Path, *, lines: int, rate: int = 16000) -> AsyncIterator[Switchroom]:
+async def running(
+    data: Path, *, lines: int, rate: int = 16000, environment: dict[str, str] | None = None
+) -> AsyncIterator[Switchroom]:
     """The system on a seeded directory; ended whatever happens."""
-    environment = {"SWITCHROOM_BRIDGE_RATE": str(rate)}
+    environment = {"SWITCHROOM_BRIDGE_RATE": str(rate), **(environment or {})}
     system = Switchroom(data, "--public", "127.0.0.1", lines=lines, environment=environment)
     try:
         await system.start()

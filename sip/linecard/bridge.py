@@ -13,6 +13,7 @@ from typing import Any
 import pjsua2 as pj
 import structlog
 
+from sip.linecard import threadstate
 from sip.linecard.engine import Engine, Timer
 from sip.linecard.guard import guarded
 from sip.linecard.settings import TICKS_PER_SECOND, CardSettings
@@ -141,7 +142,8 @@ class Bridge:
 
     def _halt(self) -> None:
         if self._stopping is None and not self._connections and self._silence is None:
-            self._endpoint.audDevManager().setNoDev()
+            self._endpoint.audDevManager().setNoDev()  # waits for the clock's thread to end
+            threadstate.give_back()
             self.running = False
             self._looks.clear()
             if self._rate.overloaded:

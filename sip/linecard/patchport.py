@@ -11,7 +11,7 @@ import structlog
 
 from media.jitter import PatchReceiver
 from media.patch import FRAMES_PER_SECOND, PatchSocket
-from sip.linecard import frames
+from sip.linecard import frames, threadstate
 from sip.linecard.guard import guarded
 from sip.linecard.settings import FRAME_MS
 
@@ -65,6 +65,7 @@ class PatchPort(pj.AudioMediaPort):  # type: ignore[misc]  # untyped library
     @guarded
     def onFrameRequested(self, frame: Any) -> None:
         """The bridge wants 20 ms from the other end."""
+        threadstate.keep()
         joined = self._now
         if joined is None:
             frame.type = pj.PJMEDIA_FRAME_TYPE_NONE
@@ -76,6 +77,7 @@ class PatchPort(pj.AudioMediaPort):  # type: ignore[misc]  # untyped library
     @guarded
     def onFrameReceived(self, frame: Any) -> None:
         """The bridge has 20 ms for the other end; without a talker there is no frame, and silence goes out."""
+        threadstate.keep()
         joined = self._now
         if joined is None:
             return
