@@ -80,8 +80,8 @@ class DeskSession(Protocol):
     async def handle(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Do what the agent asks; raises ApiError."""
 
-    def close(self) -> None:
-        """The WebSocket is gone."""
+    def close(self, *, meant: bool) -> None:
+        """The WebSocket is gone; `meant`: the browser closed it, it did not break."""
 
 
 class Desks(Protocol):

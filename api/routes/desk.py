@@ -24,6 +24,8 @@ CLOSE_SECONDS = 1.0
 """A client that reads nothing does not see our goodbye either."""
 MOST_HANDSHAKES = 4
 """Of one client at once; each may take seconds of a desk card's time."""
+MEANT = frozenset({1000, 1001})
+"""Close codes of a client that is done, or whose page is left (RFC 6455 §7.4.1)."""
 LONGEST_REASON = 123
 """Bytes in a close frame (RFC 6455 §5.5)."""
 
@@ -33,6 +35,15 @@ class Ask(msgspec.Struct):
 
     type: str
     id: int | str | None = None
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """Why a conversation is over: with a close code it is we who end it."""
+
+    code: int = 0
+    reason: str = ""
+    meant: bool = False
+    """The other side ended it, and did so in words; a connection that broke says nothing."""
 
 
 class Outbox:
@@ -108,16 +119,17 @@ async def converse(
     socket: WebSocket, session: DeskSession, outbox: Outbox, allowed: Callable[[], Awaitable[None]] | None = None
 ) -> None:
     """Take messages and send what there is, until one side leaves; `allowed` raises ApiError when the session has ended."""
+    end = Ending()
     try:
         async with asyncio.TaskGroup() as group:
             sender = group.create_task(_send(socket, outbox))
             try:
-                code, reason = await _receive(socket, session, outbox, group, allowed)
+                end = await _receive(socket, session, outbox, group, allowed)
             finally:
-                session.close()  # now: a handshake that is still going on may take its time
+                session.close(meant=end.meant)  # now: a handshake that is still going on may take its time
                 sender.cancel()
-            if code:
-                await _close(socket, code, reason)
+            if end.code:
+                await _close(socket, end.code, end.reason)
     except* (WebSocketDisconnect, RuntimeError) as gone:
         log.debug("page closed", errors=[str(e) for e in gone.exceptions])
 
@@ -140,27 +152,27 @@ async def _receive(
     outbox: Outbox,
     group: asyncio.TaskGroup,
     allowed: Callable[[], Awaitable[None]] | None,
-) -> tuple[int, str]:
-    """Until there is a reason to close (code 0: the client has closed)."""
+) -> Ending:
+    """Until there is a reason to close, or the client has closed."""
     handshakes: set[asyncio.Task[None]] = set()
     while True:
         try:
             message = await asyncio.wait_for(socket.receive(), IDLE_SECONDS)
         except TimeoutError:
-            return 4408, "no ping for too long"
+            return Ending(4408, "no ping for too long")
         if message["type"] == "websocket.disconnect":
-            return 0, ""
+            return Ending(meant=message.get("code") in MEANT)
         text = message.get("text")
         if text is None:
-            return 1003, "messages are JSON texts"
+            return Ending(1003, "messages are JSON texts")
         if allowed is not None:
             try:
                 await allowed()
             except ApiError as error:
                 if error.status == 401:
-                    return 4401, error.message
+                    return Ending(4401, error.message)
         if outbox.full:
-            return 1013, "you read too slowly"
+            return Ending(1013, "you read too slowly")
         try:
             ask = msgspec.json.decode(text, type=Ask)
             fields = msgspec.json.decode(text, type=dict[str, Any])

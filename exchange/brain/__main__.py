@@ -157,7 +157,7 @@ class Brain:
         await exchange.filing.recall()
         exchange.ledger.start_clock()
         exchange.desks.expect_return()
-        self.web_calls.expect_nobody()
+        self.web_calls.expect_return()
         exchange.bury_lost_cards()
         await stack.enter_async_context(exchange.cards)
         tasks.append(exchange.group.create_task(self._poll_edge(exchange), name="edge poll"))
@@ -192,6 +192,7 @@ class Brain:
         server.should_exit = True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(serving), CLOSE_SECONDS)
+        self.web_calls.close()
         for task in [*tasks, serving, *(w.task for w in exchange.workers.values() if w.task is not None)]:
             task.cancel()
 

@@ -119,6 +119,10 @@ class Cards:
         return [n for n in self._web_cards if self._desks[n].welcome is not None]
 
     @property
+    def web_card_names(self) -> list[str]:
+        return list(self._web_cards)
+
+    @property
     def line_card_names(self) -> list[str]:
         return list(self._lines)
 
@@ -134,9 +138,7 @@ class Cards:
 
     def _line(self, name: str, generation: str, after: int) -> ControlClient:
         async def connected(welcome: Welcome) -> None:
-            dying = self._dying.pop(name, None)
-            if dying is not None:
-                dying.cancel()
+            self._spare(name)
             client = self._lines[name]
             await client.command(self._greeting()[0])
             inventory = await client.command(line.TakeInventory(), line.Inventory)
@@ -144,12 +146,7 @@ class Cards:
             self._listener.line_ready(name, inventory, welcome.resumed)
 
         def lost() -> None:
-            was = self._lines[name].generation
-            loop = asyncio.get_running_loop()
-            before = self._dying.pop(name, None)
-            if before is not None:
-                before.cancel()
-            self._dying[name] = loop.call_later(DEAD_AFTER, self._line_dead, name, was)
+            self._doom(name, self._line_dead, name, self._lines[name].generation)
 
         def happened(event: Event, body: Any) -> None:
             self._listener.line_event(name, event, body)
@@ -164,8 +161,17 @@ class Cards:
             after=after,
         )
 
+    def _doom(self, name: str, dead: Callable[..., None], *arguments: str) -> None:
+        """A card that does not come back soon is dead."""
+        self._spare(name)
+        self._dying[name] = asyncio.get_running_loop().call_later(DEAD_AFTER, dead, *arguments)
+
+    def _spare(self, name: str) -> None:
+        dying = self._dying.pop(name, None)
+        if dying is not None:
+            dying.cancel()
+
     def _line_dead(self, name: str, generation: str) -> None:
-        self._dying.pop(name, None)
         log.warning("line card is gone", card=name)
         self._listener.line_dead(name, generation)
 
@@ -173,9 +179,16 @@ class Cards:
 
     def _desk(self, name: str) -> ControlClient:
         async def connected(welcome: Welcome) -> None:
+            self._spare(name)
             inventory = await self._desks[name].command(desk.TakeInventory(), desk.Inventory)
             self._listener.desk_ready(name, inventory)
             self._desks_ready[name].set()
+
+        def lost() -> None:
+            if name in self._web_cards:  # nobody could bring a web caller back whom we gave up in haste
+                self._doom(name, self._listener.desk_dead, name)
+            else:
+                self._listener.desk_dead(name)
 
         def happened(event: Event, body: Any) -> None:
             self._listener.desk_event(name, body)
@@ -185,7 +198,7 @@ class Cards:
             events=desk.DeskEvent,
             on_event=happened,
             on_connected=connected,
-            on_lost=lambda: self._listener.desk_dead(name),
+            on_lost=lost,
         )
 
     # --- the edge and the workers ---------------------------------------------------------------------------------

@@ -414,7 +414,7 @@ class Session:
         self._desks = desks
         self._user = user
 
-    def close(self) -> None:
+    def close(self, *, meant: bool) -> None:
         self._desks.closed(self.seat, self)
 
     async def handle(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:

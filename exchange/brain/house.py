@@ -53,6 +53,7 @@ class Talk(msgspec.Struct):
     paused: bool = False
     recording_failed: bool = False
     web: bool = False
+    browser: records.Browser | None = None
 
 
 class Outcome(msgspec.Struct):
@@ -173,6 +174,7 @@ class House:
             self.runner.begin(contact, arrived.flow, arrived.version),
             self._now,
             web=arrived.web,
+            browser=arrived.browser,
         )
         self._calls[arrived.card, arrived.call] = contact
         self._route(routing.ContactArrived(self._now, contact, "voice", arrived.entry_point))

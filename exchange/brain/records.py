@@ -35,6 +35,15 @@ class Routing(msgspec.Struct, frozen=True, tag="routing"):
     event: acd.events.Event
 
 
+class Browser(msgspec.Struct, frozen=True):
+    """Where a web caller's sound comes in, and the hash of the secret by which the page comes back to its call."""
+
+    connection: str
+    card: str
+    generation: str
+    token: bytes
+
+
 class Arrived(msgspec.Struct, frozen=True, tag="arrived"):
     """A call is here; its numbers are with the contact's row, not here."""
 
@@ -48,6 +57,8 @@ class Arrived(msgspec.Struct, frozen=True, tag="arrived"):
     web: bool = False
     version: int = 0
     """Of the flow: a replay must not begin in a version that came later."""
+    browser: Browser | None = None
+    """A web caller's; None in logs of older versions."""
 
 
 class FlowAnswer(msgspec.Struct, frozen=True, tag="flow_answer"):

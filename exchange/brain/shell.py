@@ -58,7 +58,7 @@ class WebCallers(Protocol):
 
     def talk_changed(self, contact: str) -> None: ...
 
-    def over(self, contact: str) -> None: ...
+    def over(self, contact: str, reason: str) -> None: ...
 
     def desk_ready(self, inventory: desk.Inventory) -> None: ...
 
@@ -146,7 +146,7 @@ class Exchange(Listener):
                 worker.finish()
             self.details.pop(contact, None)
             self.desks.over(contact)
-            self.web.over(contact)
+            self.web.over(contact, "card-died" if isinstance(record.input, records.CardDied) else "ended")
         if record.source is not None and record.source.card in self.cards.line_card_names:
             self.cards.line(record.source.card).ack(record.source.seq)
 

@@ -60,8 +60,10 @@ def leg_ended(contact: str, change: line.PartyChanged, at: float, *, web: bool =
 
 
 def desk_leg(contact: str, leg: desk.LegQuality, at: float) -> RowWrite:
-    """A patched stretch of an agent's connection, when it ended."""
+    """A patched stretch of a browser's connection, when it ended; how a web caller's leg ended is told by others."""
     quality = _figures(leg.quality, late=leg.late) | {"concealed": leg.concealed, "late": leg.late}
+    if leg.owner.startswith("web:"):
+        return rows.leg(contact, leg.patch, "webrtc", quality=quality)
     return rows.leg(
         contact,
         leg.patch,

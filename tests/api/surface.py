@@ -170,6 +170,7 @@ class ScriptedSession:
         self.send = send
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.closed = asyncio.Event()
+        self.meant = False
         self.let_go = asyncio.Event()
         self.came = asyncio.Event()
 
@@ -187,7 +188,8 @@ class ScriptedSession:
             case _:
                 raise ApiError(409, "refused", "Not now.")
 
-    def close(self) -> None:
+    def close(self, *, meant: bool) -> None:
+        self.meant = meant
         self.closed.set()
 
 

@@ -70,7 +70,16 @@ def test_every_error_code_of_http_is_there() -> None:
 
 def test_every_message_is_there() -> None:
     assert words(section("## The desk WebSocket")) >= cases("exchange/brain/desks.py")
-    assert words(section("## The web caller's WebSocket")) == cases("exchange/brain/webcalls.py")
+    assert words(section("## The web caller's WebSocket")) == cases("exchange/brain/webpages.py")
+
+
+def test_every_error_of_the_web_callers_socket_is_there() -> None:
+    found: set[str] = set()
+    for path in ("exchange/brain/webpages.py", "exchange/brain/webcalls.py", "exchange/brain/webgate.py"):
+        found |= set(re.findall(r'ApiError\(\d{3}, "([a-z-]+)"', source(path)))
+    told = set(re.findall(r"`([a-z-]+)`", section("## The web caller's WebSocket")))
+    assert found
+    assert found <= told | {"too-many-pages"}, "that one is no reply, but a close code's reason"
 
 
 def test_every_close_code_is_there() -> None:
@@ -96,4 +105,6 @@ def test_close_reasons_and_limits_are_the_sources() -> None:
     assert "IDLE_SECONDS = 40.0" in source("api/routes/desk.py")
     assert "ws_max_size=128 * 1024" in source("exchange/brain/__main__.py")
     assert "LOG_OUT_AFTER = 60.0" in source("exchange/brain/desks.py")
+    assert "RETURN_GRACE = 10.0" in source("exchange/brain/desks.py")
+    assert "MEANT = frozenset({1000, 1001})" in source("api/routes/desk.py")
     assert "session_hours: float = 12.0" in source("api/ports.py")

@@ -122,6 +122,21 @@ async def test_anybody_may_call_from_the_web() -> None:
     assert world.desks.sessions == []
 
 
+async def test_who_closes_a_socket_means_it_and_who_loses_it_does_not() -> None:
+    world = World()
+    async with world.served() as address:
+        for code, meant in ((1000, True), (1001, True), (1006, False), (3000, False)):
+            async with opened(address, "", WEB_CALL) as socket:
+                await said(socket)
+                if code == 1006:
+                    socket.transport.abort()
+                else:
+                    await socket.close(code)
+            session = world.web_callers.sessions[-1]
+            await over(session)
+            assert session.meant is meant, code
+
+
 async def test_a_handshake_holds_nothing_up_and_many_are_refused() -> None:
     world = with_sessions()
     async with world.served() as address, opened(address) as socket:

@@ -63,6 +63,15 @@ class WebCaller(Person):
         for word in words:
             await expect(self.at("caller-ended")).to_contain_text(word)
 
+    async def back(self, timeout: float = 60.0) -> None:
+        """Wait until the page has found the exchange again."""
+        await expect(self.at("caller-away")).to_have_count(0, timeout=timeout * 1000)
+        self.pardon()
+
+    def pardon(self) -> None:
+        """What the browser said of vain tries while there was no exchange is no complaint."""
+        self.complaints = [words for words in self.complaints if "ERR_CONNECTION_REFUSED" not in words]
+
     async def hears(self, hz: float, timeout: float = 15.0) -> None:
         await self._until(f"hz => Math.abs({TONE} - hz) < 3 && {LEVEL} > {LOUD}", hz, timeout)
 
@@ -385,21 +394,87 @@ async def test_more_web_callers_than_allowed_hear_that_all_lines_are_busy(stage:
     await late.phase("connected")
 
 
-async def test_a_killed_exchange_is_said_and_leaves_nothing(stage: Stage) -> None:
+async def test_a_killed_exchange_costs_nobody_a_call(stage: Stage, tmp_path: Path) -> None:
+    """First in the menu, where a key that is pressed while it is away counts, then in a talk."""
+    heard = tmp_path / "agent.wav"
+    agent = await stage.house.agent("agent1", "--answer-after", "0.2", "--tone", str(AGENT_HZ), "--save", str(heard))
+    await agent.event("available")
     caller = await stage.caller()
     await caller.dial("Killed")
     await caller.phase("connected")
     await caller.hears_something()
+    killed = time.monotonic()
     await stage.house.kill("exchange")
-    await caller.ended("The connection to the exchange was lost")
-    await caller.shot("lost")
-    await stage.house.until(stage.house.healthy, 30, "health")
+    await caller.at("caller-away").wait_for()
+    await caller.at("digit-1").click()
+    await caller.shot("away")
+    await caller.accessible()
+    await caller.back()
+    in_menu = time.monotonic() - killed
+    await caller.phase("connected", talking="true")
+    await caller.hears(AGENT_HZ)
+    await caller.page.evaluate(f"window.samples = []; setInterval(() => samples.push([{TONE}, {LEVEL}]), 100)")
+    await stage.house.kill("exchange")
+    await caller.at("caller-away").wait_for()
+    await caller.phase("connected", talking="true")
+    await caller.back()
+    samples = await caller.page.evaluate("window.samples")
+    wrong = [tone for tone, level in samples if abs(tone - AGENT_HZ) > 3 or level < LOUD]
+    assert len(samples) > 5
+    assert len(wrong) <= len(samples) / 20, f"the caller hears the agent throughout, but {len(wrong)} times of {len(samples)}"
+    await caller.phase("connected", talking="true")
+    since = time.monotonic()
+    await stage.house.until(lambda: time.monotonic() - since > 2, 5, "2 s of talk after it")
+    await caller.hears(AGENT_HZ)
+    await caller.at("caller-hangup").click()
+    await caller.ended("You hung up.")
+    await agent.event("contact-ended")
+    await agent.stop()
     contact = await stage.contact("Killed")
-    assert {leg["reason"] for leg in contact["legs"]} == {"page-lost"}
-    assert not (await stage.house.status())["contacts"]
-    await caller.at("caller-again").click()
+    print(f"\n  exchange killed in the menu: page back after {in_menu:.1f} s")
+    assert contact["final"] == "handled"
+    assert [leg["kind"] for leg in contact["legs"]] == ["webrtc"] * 2, contact["legs"]
+    assert "remote-hangup" in {leg["reason"] for leg in contact["legs"]}, contact["legs"]
+    assert all(leg["quality"]["mos"] > 3.5 for leg in contact["legs"]), contact["legs"]
+    sound, rate = tones.load(heard)
+    late = tones.mono(sound)[-int(1.8 * rate) : -int(0.3 * rate)]
+    assert tones.level(late, rate, MICROPHONE_HZ) > -45
+    await both_sides_recorded(stage.house, contact["id"])
+
+
+async def test_a_broken_connection_is_mended_and_a_hang_up_needs_none(stage: Stage) -> None:
+    """The WebSocket breaks on both sides; later the caller hangs up while there is no exchange to tell it to."""
+    caller = await stage.caller()
+    sockets: list[WebSocketRoute] = []
+
+    def through(page: WebSocketRoute) -> None:
+        sockets.extend((page, page.connect_to_server()))
+
+    await caller.page.route_web_socket("**/web-call", through)
+    await caller.dial("Broken")
     await caller.phase("connected")
     await caller.hears_something()
+    for socket in tuple(sockets):
+        await socket.close(code=3000)
+    await caller.at("caller-away").wait_for()
+    await caller.back()
+    assert len(sockets) == 4, "one new socket for the page, one for the exchange"
+    await caller.at("digit-2").click()
+    await expect(caller.at("digits-sent")).to_have_text("2")
+
+    async def in_queue() -> bool:
+        contacts = (await stage.house.status())["contacts"]
+        return [c["activity"] for c in contacts] != ["menu"] and len(contacts) == 1
+
+    await stage.house.until(in_queue, 15, "the key's effect")
+    await stage.house.kill("exchange")
+    await caller.at("caller-away").wait_for()
+    await caller.at("caller-hangup").click()
+    await caller.ended("You hung up.")
+    caller.pardon()
+    await stage.house.until(stage.house.healthy, 60, "health")
+    contact = await stage.contact("Broken")
+    assert {leg["reason"] for leg in contact["legs"]} == {"remote-hangup"}, "the closed connection says it, no patience ran out"
 
 
 async def test_a_foreign_page_cannot_call(stage: Stage) -> None:

@@ -48,6 +48,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     "--mantine-color-dimmed": "#54606b",
     "--mantine-color-body": "#f4f6f8",
     "--mantine-color-error": "#c92a2a",
+    "--mantine-color-orange-light-color": "#a13a06",
     "--card": "#ffffff",
     "--card-border": "#dfe4e9",
     "--left": "#0b7285",

@@ -88,8 +88,10 @@ class Card:
 class FakeCall:
     """A call of the fake line card."""
 
-    arrived: line.CallArrived
+    name: str
     customer: str
+    arrived: line.CallArrived | None = None
+    """None: a web caller's, whose customer is a patch."""
     started: float = field(default_factory=time.time)
     answered: float = 0.0
     patches: dict[str, bool] = field(default_factory=dict)
@@ -104,10 +106,10 @@ class FakeCall:
 
     def record(self) -> line.CallRecord:
         state: line.PartyState = "ended" if self.ended else "connected" if self.answered else "arrived"
-        parties = [line.PartyRecord(self.customer, "sip", state, music=self.music)]
+        parties = [line.PartyRecord(self.customer, "sip" if self.arrived else "patch", state, music=self.music)]
         parties += [line.PartyRecord(p, "patch", "connected", muted=muted) for p, muted in self.patches.items()]
         return line.CallRecord(
-            self.arrived.call,
+            self.name,
             self.arrived,
             self.started,
             self.answered,
@@ -139,7 +141,7 @@ class LineCard(Card):
         """An INVITE comes; its call id."""
         call, party = f"{self.name}-call-{number}", f"{self.name}-party-{number}"
         arrived = line.CallArrived(call, party, f"sip-{number}", "tag", "+4930123", dnis, "Ann")
-        self.calls[call] = FakeCall(arrived, party)
+        self.calls[call] = FakeCall(call, party, arrived)
         if not silent:
             self.emit(arrived)
         return call
@@ -178,7 +180,7 @@ class LineCard(Card):
     def _part(self, state: FakeCall, party: str) -> None:
         if state.patches.pop(party, None) is not None:
             end = line.Termination("answered", "local-hangup", "local")
-            self.emit(line.PartyChanged(state.arrived.call, party, "ended", end))
+            self.emit(line.PartyChanged(state.name, party, "ended", end))
 
     def do(self, body: Any) -> Any:
         match body:
@@ -193,6 +195,10 @@ class LineCard(Card):
                 self.forgotten.append(call)
                 return None
         state = self.calls.get(body.call)
+        if state is None and isinstance(body, line.OpenPatch):
+            self.calls[body.call] = FakeCall(body.call, body.party, answered=time.time())
+            self.emit(line.PartyChanged(body.call, body.party, "connected"))
+            return None
         if state is None or state.ended is not None:
             raise ControlError("no-call", f"There is no call {body.call}.")
         self._do(state, body)
@@ -213,6 +219,8 @@ class LineCard(Card):
             case line.StopPlay() if state.player:
                 self.emit(line.PlayEnded(body.call, body.party, state.player, "stopped"))
                 state.player = ""
+            case line.PressDigits(call, digits=digits) if state.collect:
+                self.press(call, digits)
             case line.Music(on=on):
                 state.music = on
             case line.SetLinks(links=links):

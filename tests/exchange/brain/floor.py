@@ -127,11 +127,15 @@ class Floor:
         self.queries = NoQueries()
         self.line = LineCard(run, "linecard0", self.changed)
         self.desks = [DeskCard(run, f"deskcard{n}", self.changed) for n in range(2)]
+        self.web = DeskCard(run, "webcard0", self.changed)
         self.speech = Speech(run, "speech", self.changed)
         self.others = [Edge(run, "edge", self.changed), Vault(run, "vault", self.changed)]
         self.exchange: Exchange
+        self.web_calls: WebCalls
         self.lost_seconds = 0.3
         self.line_cards = ["linecard0"]
+        self.web_cards = ["webcard0"]
+        self.web_calls_a_minute = 10
         self._stack = contextlib.AsyncExitStack()
         self._ledger: asyncio.Task[None] | None = None
 
@@ -140,7 +144,7 @@ class Floor:
 
     async def quiet(self) -> None:
         """Wait until no card has been commanded for a while."""
-        cards = [self.line, *self.desks]
+        cards = [self.line, *self.desks, self.web]
         seen = -1
         while seen != (now := sum(len(card.done) for card in cards) + len(self.log.rows)):
             seen = now
@@ -163,11 +167,11 @@ class Floor:
         await recovery.recover(house, cast(EventLog, self.log))
         clock = cast(EngineClock, LoopClock())
         events, queries = cast(EventLog, self.log), cast(Queries, self.queries)
-        exchange = self.exchange = Exchange(house, {}, lambda: {"5000": EntryPoint("5000", "demo")})
+        exchange = self.exchange = Exchange(house, {}, lambda: {"5000": EntryPoint("5000", "demo", web=True)})
         exchange.group = await self._stack.enter_async_context(asyncio.TaskGroup())
         greeting = (line.Configure(), edge.Configure([]))
         desk_cards = [card.name for card in self.desks]
-        exchange.cards = Cards(self.run, self.line_cards, desk_cards, [], exchange, house.cursors, lambda: greeting)
+        exchange.cards = Cards(self.run, self.line_cards, desk_cards, self.web_cards, exchange, house.cursors, lambda: greeting)
         exchange.filing = Filing(events, queries, exchange.cards)
         exchange.shop = Shop(exchange.cards, exchange.report, self.run / "beep.wav")
         exchange.ledger = Ledger(
@@ -193,7 +197,7 @@ class Floor:
             exchange.unrecorded,
         )
         exchange.shop.bridge = exchange.bridge
-        exchange.web = WebCalls(exchange, most=1, a_minute=1, ice=lambda user: [])
+        exchange.web = self.web_calls = WebCalls(exchange, most=1, a_minute=self.web_calls_a_minute, ice=lambda user: [])
         exchange.put(records.Booted(0.0))
         if house.configured is None:
             exchange.put(records.Routing(CONFIGURED))
@@ -201,6 +205,7 @@ class Floor:
         await exchange.filing.recall()
         exchange.ledger.start_clock()
         exchange.desks.expect_return()
+        self.web_calls.expect_return()
         exchange.bury_lost_cards()
         await self._stack.enter_async_context(exchange.cards)
         for name in set(self.line_cards) & {self.line.name}:
@@ -212,6 +217,7 @@ class Floor:
         """The exchange leaves; the cards do not notice."""
         if self._ledger is not None:
             self._ledger.cancel()
+        self.web_calls.close()
         for worker in self.exchange.workers.values():
             if worker.task is not None:
                 worker.task.cancel()
@@ -229,7 +235,7 @@ async def running_floor(**settings: Any) -> AsyncIterator[Floor]:
     for name, value in settings.items():
         assert hasattr(floor, name)
         setattr(floor, name, value)
-    cards = [floor.line, *floor.desks, floor.speech, *floor.others]
+    cards = [floor.line, *floor.desks, floor.web, floor.speech, *floor.others]
     try:
         for card in cards:
             await card.start()

@@ -322,12 +322,12 @@ async def test_one_agent_has_so_many_pages_and_a_closed_one_makes_room() -> None
         with pytest.raises(ApiError) as caught:
             await floor.page()
         assert caught.value.code == "too-many-pages"
-        pages[3].session.close()
+        pages[3].session.close(meant=True)
         await floor.page()
 
 
 async def test_web_callers_have_so_many_pages_and_a_closed_one_makes_room() -> None:
-    async with running_floor() as floor:
+    async with running_floor(web_calls_a_minute=1) as floor:
         web = floor.exchange.web
         pages = [web.open(f"192.0.2.{n % 8}", lambda item: None) for n in range(32)]  # 4 of each address
         for address in ("192.0.2.3", "198.51.100.1"):
@@ -335,7 +335,7 @@ async def test_web_callers_have_so_many_pages_and_a_closed_one_makes_room() -> N
                 web.open(address, lambda item: None)
             assert (caught.value.status, caught.value.code) == (503, "too-many-pages")
         for number in (0, 3):
-            pages[number].close()
+            pages[number].close(meant=number == 0)
         web.open("192.0.2.3", lambda item: None)
         web.open("198.51.100.1", lambda item: None)
 
@@ -434,10 +434,10 @@ async def test_pages_decide_over_presence(monkeypatch: pytest.MonkeyPatch) -> No
             return view.state, view.reachable
 
         assert agent() == ("available", True)
-        page.session.close()
-        page.session.close()
+        page.session.close(meant=True)
+        page.session.close(meant=True)
         assert agent() == ("available", True), "there is another page"
-        other.session.close()
+        other.session.close(meant=False)
         assert agent() == ("available", False)
         await floor.until(lambda: agent() == ("logged-out", False))
 
@@ -446,7 +446,7 @@ async def test_who_leaves_in_a_talk_is_logged_out_after_it(monkeypatch: pytest.M
     monkeypatch.setattr(desks_module, "LOG_OUT_AFTER", 0.1)
     async with running_floor() as floor:
         page, call = await to_talk(floor)
-        page.session.close()
+        page.session.close(meant=True)
         await asyncio.sleep(0.25)  # the time to be logged out passes twice, in the talk
         floor.line.hang_up(call)
         await nothing_is_left(floor, call)

@@ -16,7 +16,10 @@ export type WebCallMessage = WebCallNews | Reply;
 export interface WebCallCommands {
   ice: Record<string, never>;
   start: { entry_point: string; name: string; sdp: string };
-  digits: { digits: string };
+  /** Back to a call by the `token` that came with the answer to `start`. */
+  resume: { token: string };
+  /** `press` numbers what was pressed: the same number twice counts once. */
+  digits: { digits: string; press: number };
   hang_up: Record<string, never>;
   ping: Record<string, never>;
 }

@@ -18,6 +18,8 @@ export interface CallView {
   muted: boolean;
   /** No sound goes through at the moment. */
   interrupted: boolean;
+  /** The exchange is away for a moment; the sound goes on without it. */
+  away: boolean;
   /** The browser wants a click before it plays sound. */
   blocked: boolean;
   /** Digits pressed so far. */
@@ -52,6 +54,7 @@ export class Call {
     microphone: "asking",
     muted: false,
     interrupted: false,
+    away: false,
     blocked: false,
     sent: "",
     notice: "",
@@ -82,12 +85,14 @@ export class Call {
     );
     this.#link = new CallLink(webCallUrl(), {
       onNews: (news) => this.#news(news),
-      onLost: () => this.#end("The connection to the exchange was lost, and the call with it.", true),
+      onAway: (away) => this.#set({ away }),
+      onLost: () => this.#end(endWords("page-lost", this.#view.since !== null), true),
     });
     this.#sound = new Sound({
       onState: (state) => this.#soundChanged(state),
       onBlocked: (blocked) => this.#set({ blocked }),
     });
+    window.addEventListener("online", this.#online);
   }
 
   get view(): CallView {
@@ -126,7 +131,7 @@ export class Call {
 
   press(digit: string): void {
     this.#set({ sent: this.#view.sent + digit, notice: "" });
-    this.#link.request("digits", { digits: digit }).catch((error: unknown) => {
+    this.#link.press(digit).catch((error: unknown) => {
       if (!this.#over) this.#set({ notice: sentence(error) });
     });
   }
@@ -152,6 +157,8 @@ export class Call {
     this.#listeners.clear();
   }
 
+  #online = () => this.#link.hurry();
+
   get #over(): boolean {
     return this.#view.phase === "ended";
   }
@@ -163,9 +170,10 @@ export class Call {
     const offer = await this.#sound.offer(track, servers as RTCIceServer[]);
     if (this.#over) return;
     const start = { entry_point: this.number, name: this.name, sdp: offer };
-    const { sdp } = await this.#link.request("start", start, START_WITHIN_MS);
+    const { sdp, token } = await this.#link.request("start", start, START_WITHIN_MS);
     if (this.#over) return;
     if (typeof sdp !== "string") throw new Error("The exchange's answer has no session description.");
+    if (typeof token === "string") this.#link.keep(token);
     this.#set({ phase: "ringing" });
     this.#ringing = setTimeout(
       () => this.#end("The call could not be connected: this network seems to let no sound through.", true),
@@ -192,12 +200,14 @@ export class Call {
   #end(ended: string, failed: boolean): void {
     if (this.#over) return;
     clearTimeout(this.#ringing);
+    window.removeEventListener("online", this.#online);
     const { since } = this.#view;
     const seconds = since === null ? 0 : (performance.now() - since) / 1000;
     this.#set({
       phase: "ended",
       talking: false,
       interrupted: false,
+      away: false,
       blocked: false,
       notice: "",
       ended,

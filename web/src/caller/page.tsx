@@ -25,9 +25,13 @@ export default function CallerPage() {
       // Leaving ends the call: the browser asks whether that is meant.
       if (call.view.phase !== "ended") event.preventDefault();
     };
+    // Said in words, so that nobody waits for the page to come back, as they do when its network breaks.
+    const left = () => call.close();
     window.addEventListener("beforeunload", leaving);
+    window.addEventListener("pagehide", left);
     return () => {
       window.removeEventListener("beforeunload", leaving);
+      window.removeEventListener("pagehide", left);
       diagnose(null);
       call.close();
     };

@@ -1,7 +1,7 @@
 /** The call: its state in words, how long it lasts, keys, mute, hang up; then how it ended. */
 
 import { Alert, Button, Group, Stack, Text, Title } from "@mantine/core";
-import { Mic, MicOff, Phone, PhoneOff, TriangleAlert, Volume2, WifiOff } from "lucide-react";
+import { CloudOff, Mic, MicOff, Phone, PhoneOff, TriangleAlert, Volume2, WifiOff } from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { LevelBar } from "../media/level";
 import { microphoneAdvice } from "../media/microphone";
@@ -99,6 +99,17 @@ function Warnings({ call, view }: { call: Call; view: CallView }) {
           data-testid="caller-microphone"
         >
           {advice.advice}
+        </Alert>
+      )}
+      {view.away && (
+        <Alert
+          color="orange"
+          icon={<CloudOff aria-hidden />}
+          title="The exchange is away for a moment"
+          role="alert"
+          data-testid="caller-away"
+        >
+          Your call goes on. Keys that you press now count as soon as it is back.
         </Alert>
       )}
       {view.interrupted && (

@@ -8,6 +8,7 @@ const VIEW: CallView = {
   microphone: "on",
   muted: false,
   interrupted: false,
+  away: false,
   blocked: false,
   sent: "",
   notice: "",
@@ -45,7 +46,17 @@ describe("the call in words", () => {
 
   it("has a sentence for every reason", () => {
     for (const connected of [true, false]) {
-      for (const reason of ["ended", "no-line", "overload", "media-timeout", "no-rtp", "card-died", "timeout", "new"]) {
+      for (const reason of [
+        "ended",
+        "no-line",
+        "overload",
+        "media-timeout",
+        "no-rtp",
+        "page-lost",
+        "card-died",
+        "timeout",
+        "new",
+      ]) {
         expect(endWords(reason, connected)).toMatch(/^[A-Z].+\.$/);
       }
     }

@@ -52,6 +52,10 @@ export function endWords(reason: string, connected: boolean): string {
       return connected
         ? "No sound came through any more. Check the network and call again."
         : "The call could not be connected: this network seems to let no sound through.";
+    case "page-lost":
+      return connected
+        ? "The connection to the exchange was lost, and the call with it."
+        : "The connection to the exchange was lost before the call was there. Please try again.";
     default:
       return connected
         ? "The call was cut off by a fault. Please call again."

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { DeskSnapshot } from "../api/desk";
 import { CommandError } from "../api/replies";
-import { DeskLink, type LinkState, retryDelay } from "./link";
+import { retryDelay } from "../api/retry";
+import { DeskLink, type LinkState } from "./link";
 
 /** A WebSocket whose other end is the test. */
 class FarEnd {

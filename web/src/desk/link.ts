@@ -2,6 +2,7 @@
 
 import type { DeskCommands, DeskMessage, DeskSnapshot } from "../api/desk";
 import { CommandError, Replies } from "../api/replies";
+import { retryDelay } from "../api/retry";
 
 export type LinkState = "connecting" | "open" | "lost";
 
@@ -12,23 +13,10 @@ export interface LinkEvents {
   onRefused(): void;
 }
 
-const FIRST_RETRY_MS = 200;
-const BRISK_RETRY_MS = 1_000;
-const BRISK_TRIES = 20;
-const LAST_RETRY_MS = 5_000;
 const CONNECT_MS = 8_000;
 const PING_EVERY_MS = 10_000;
 const PONG_WITHIN_MS = 5_000;
 const REPLY_WITHIN_MS = 10_000;
-
-/**
- * Wait before try number `attempt` (from 0): doubled up to a second, since an exchange that restarts is back in a few; five
- * seconds when it stays away. Up to a fifth less, so that desks do not return in step.
- */
-export function retryDelay(attempt: number, random: number): number {
-  const full = attempt < BRISK_TRIES ? Math.min(BRISK_RETRY_MS, FIRST_RETRY_MS * 2 ** attempt) : LAST_RETRY_MS;
-  return full * (1 - 0.2 * random);
-}
 
 export class DeskLink {
   #socket: WebSocket | null = null;
