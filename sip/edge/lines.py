@@ -44,6 +44,8 @@ class Card:
     reachable: bool = True
     draining: bool = False
     overloaded: bool = False
+    heard: float = 0.0
+    """When a SIP message of it came last."""
 
 
 @dataclass
@@ -89,6 +91,7 @@ class Lines:
         if old is not None:
             self._addresses.pop(old.address, None)
             if old.generation == card.generation:
+                card.heard = old.heard
                 card.pending = {b: p for b, p in old.pending.items() if (p.call_id, p.from_tag) not in known}
         self.cards[card.name] = card
         self._addresses[address] = card

@@ -59,9 +59,12 @@ class Parts:
     orphans: Orphans
     counters: Counters
     clock: Callable[[], float]
+    later: Callable[[float, Callable[[], None]], object]
     card_limit: int
     patience: float
     """Seconds without a word from a server until an INVITE is tried at the next one."""
+    unread: float
+    """Seconds after which a card that has said nothing at all to a call did not understand it."""
     recount: Callable[[str], None]
     """Told the name of a card whose lines should be counted again: it refused a call that it was given, or places a leg."""
     answered: Callable[[str, Response], bool]
@@ -111,6 +114,7 @@ class Proxy:
             if card is None:
                 self._counters.dropped("not-a-card")
                 return
+            card.heard = self._parts.clock()
         else:
             standing = self._parts.sources.standing(peer[0])
             if not standing.allowed:
@@ -202,8 +206,22 @@ class Proxy:
             entry = Entry(branch, head.call_id, head.from_tag, True, card.name, card.generation)
             entry.request = arrival.request
             self._map.add(entry)
+            sent, waiting = self._parts.clock(), entry
+            self._parts.later(self._parts.unread, lambda: self._unread(waiting, arrival, sent))
         self._answers_go(entry, arrival)
         self._to_card(arrival, card)
+
+    def _unread(self, entry: Entry, arrival: Arrival, sent: float) -> None:
+        """Time is up for a card to say something to a call: it could not read it, or hangs; the line is for another one."""
+        if entry.state != "pending" or entry.provisional or self._map.branch(entry.branch) is not entry:
+            return
+        card = self._living(entry.card, entry.generation)
+        if card is None or entry.branch not in card.pending:
+            return
+        self._counters.add("invites.unread")
+        self._lines.settled(card.name, entry.branch)
+        self._parts.calls.refused(True, entry.call_id)
+        self._refuse(arrival, Refusal(400 if card.heard > sent else 503))
 
     def _admitted(self, arrival: Arrival) -> bool:
         """Whether a new call may have a line; it has its answer if not."""
@@ -404,6 +422,8 @@ class Proxy:
             self._counters.dropped("not-our-response")
             return
         entry = self._map.branch(str(branch))
+        if head.method == "INVITE" and entry is not None:
+            entry.provisional = True
         if head.method == "INVITE" and response.code >= 200 and entry is not None and entry.state == "pending":
             entry.state, entry.request = "answered", None
             if response.code >= 300:

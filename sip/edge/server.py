@@ -120,6 +120,8 @@ class Edge:
                 orphans=self._orphans,
                 counters=self._counters,
                 clock=loop.time,
+                later=loop.call_later,
+                unread=settings.unread,
                 card_limit=settings.card_limit,
                 patience=settings.patience,
                 recount=self._cards.recount,

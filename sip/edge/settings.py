@@ -50,5 +50,7 @@ class Settings:
     """Seconds without a word from a server of a name until the next one is tried; after that, at the card's next repetition."""
     remembered: int = 20_000
     """Entries of the soft map; the oldest go first, so that a flood costs bounded memory."""
+    unread: float = 4.0
+    """Seconds that a card has to say something to a new call: what its SIP stack cannot parse, it drops without a word."""
     card_limit: int = 3_800
     """Bytes that may go to a card: pjsip's PJSIP_MAX_PKT_LEN of 4,000 less room for what it adds."""

@@ -10,6 +10,7 @@ import pytest
 from media.control import edge as messages
 from media.control import line
 from media.control.envelope import ControlError
+from sip.message import TopVia
 from tests.sip.edge.peers import FakeCard, Front, Phone, answer, edge_here
 
 pytestmark = pytest.mark.layer
@@ -134,6 +135,33 @@ async def test_an_overloaded_card_gets_no_calls(edge: Front, phone: Phone, card:
     await edge.until("softmap.entries", 0.0)
     phone.send(phone.build("INVITE", f"sip:5000@{edge.uri}"), edge.address)
     await phone.response(503)
+
+
+async def test_a_call_that_its_card_does_not_understand_gets_400_and_gives_the_line_back(
+    run: Path, card: FakeCard, phone: Phone
+) -> None:
+    """pjsip drops what it cannot parse without a word; whether it only hangs, its other calls tell."""
+    async with edge_here(run, unread=0.8) as edge:
+        await edge.cards(1)
+        odd = phone.build("INVITE", f"sip:5000@{edge.uri}")
+        phone.send(odd, edge.address)
+        await card.sip.request("INVITE")
+        good = phone.build("INVITE", f"sip:5000@{edge.uri}")
+        phone.send(good, edge.address)
+        got = await card.sip.request("INVITE")
+        card.sip.send(answer(got, 100), TopVia.parse(got.headers["Via"]).reply_to)
+        assert (await phone.response(100)).headers["Call-ID"] == good.call_id
+        assert (await phone.response(400)).headers["Call-ID"] == odd.call_id
+        phone.send(odd, edge.address)
+        await phone.response(400)
+        assert sum(c.leased for c in (await edge.inventory()).cards) == 1, "the good one's"
+        silent = phone.build("INVITE", f"sip:5000@{edge.uri}")
+        phone.send(silent, edge.address)
+        await card.sip.request("INVITE")
+        assert (await phone.response(503)).headers["Call-ID"] == silent.call_id
+        assert card.sip.inbox.empty()
+        counters = (await edge.inventory()).counters
+        assert counters["invites.unread"] == 2
 
 
 async def test_without_any_card_there_is_503(run: Path, phone: Phone) -> None:
