@@ -1,10 +1,9 @@
 """How many calls a second: each is answered, queued, connected to an agent for a second, and hung up by the caller.
 
-    python -m bench rate [--seconds 20] [--rates 10,20,40] [--rtp] [--lines 80] [--agents 70] [--profile]
+    python -m bench rate [--seconds 20] [--rates 10,20,40] [--rtp] [--lines 80] [--agents 70]
 
-Without `--rtp` callers and agents send no audio (agents one packet a second, so that they count as there) and nothing is recorded:
-what is measured is signalling, flow, routing and the desk. With it both send, and every talk is recorded. Then it looks for the
-highest rate with under 1 % failed, and offers twice that: what is completed must stay, the rest be refused at once by 503.
+Without `--rtp` callers and agents send no audio (agents one packet a second, so that they count as there) and nothing is
+recorded: what is measured is signalling, flow, routing and the desk. With it both send, and every talk is recorded.
 """
 
 from __future__ import annotations
@@ -20,9 +19,7 @@ import uvloop
 from bench.calls import note, say
 from bench.tools.house import running, seed
 from bench.tools.load import floor
-from bench.tools.rate import HEADS, Offered, rate_table, staffed
-
-__all__ = ["HEADS"]
+from bench.tools.rate import Offered, rate_table, staffed
 
 
 async def measure(given: argparse.Namespace) -> list[Offered]:

@@ -71,7 +71,7 @@ class _Ear(pj.AudioMediaPort):  # type: ignore[misc]  # untyped library
     @guarded
     def onFrameReceived(self, frame: Any) -> None:
         size = int(RATE * FRAME_SECONDS) * 2
-        data = self._read(frame) if frame.type == pj.PJMEDIA_FRAME_TYPE_AUDIO else b""
+        data = self._read(frame)
         self.heard.append(data if len(data) == size else bytes(size))
 
 

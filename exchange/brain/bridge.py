@@ -118,8 +118,9 @@ class Bridge:
             return
         party, seat = worker.party, worker.desk
         worker.party, worker.desk, worker.links, worker.music = "", None, None, None
-        await worker.command(line.SetLinks(worker.call, []))
-        await worker.command(line.HangUp(worker.call, party))
+        if not worker.ended:
+            await worker.command(line.SetLinks(worker.call, []))
+            await worker.command(line.HangUp(worker.call, party))
         if seat is not None:
             await self._unpatch(seat, party)
 

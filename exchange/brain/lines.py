@@ -61,6 +61,8 @@ class Worker:
         self.music: bool | None = None
         self.recording = ""
         self.paused = False
+        self.ended = False
+        """The card has ended the call with all its parties."""
         self.task: asyncio.Task[None] | None = None
         self._shop = shop
         self._effects: deque[flow.FlowEffect] = deque()
@@ -108,7 +110,7 @@ class Worker:
                 await self._carry_out(self._effects.popleft())
             if not self._over:
                 await self._shop.bridge.converge(self)
-        await self.command(line.EndCall(self.call))
+        self.ended = await self.command(line.EndCall(self.call))
         await self._shop.bridge.converge(self)
 
     async def command(self, body: line.LineCommand, id: str | None = None) -> bool:
@@ -128,7 +130,7 @@ class Worker:
                 if await self.command(line.Music(call, party, True, file)):
                     self.music = True
             case flow.MusicOff():
-                if await self.command(line.Music(call, party, False)):
+                if self.music is not False and await self.command(line.Music(call, party, False)):
                     self.music = False  # the bridge must know: a customer on hold gets music again
             case flow.StopSpeaking(id):
                 await self.command(line.StopPlay(call, party, id))

@@ -126,21 +126,21 @@ class FrameReader:
     """Cuts a byte stream into frames; memory is bounded by MAX_FRAME."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = b""
 
     def feed(self, data: bytes) -> list[Envelope]:
         """Envelopes completed by `data`, in order; raises FrameError on the first bad one."""
-        self._buffer += data
+        data = self._rest + data if self._rest else data
         found: list[Envelope] = []
-        start = 0
-        while len(self._buffer) - start >= 4:
-            size = int.from_bytes(self._buffer[start : start + 4], "big")
+        start, left = 0, len(data)
+        while left >= 4:
+            size = int.from_bytes(data[start : start + 4], "big")
             if size > MAX_FRAME:
                 raise FrameError(f"a frame of {size} bytes is over the limit of {MAX_FRAME}")
-            if len(self._buffer) - start - 4 < size:
+            if left < size + 4:
                 break
-            found.append(decode(bytes(self._buffer[start + 4 : start + 4 + size])))
-            start += 4 + size
-        if start:
-            del self._buffer[:start]
+            found.append(decode(data[start + 4 : start + 4 + size]))
+            start += size + 4
+            left -= size + 4
+        self._rest = data[start:]
         return found

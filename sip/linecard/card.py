@@ -25,7 +25,7 @@ from media.control.line import (
     Quality,
     Termination,
 )
-from sip.linecard import frames, guard
+from sip.linecard import frames, guard, threadstate
 from sip.linecard.bridge import Bridge
 from sip.linecard.calls import Call, Party, connections
 from sip.linecard.dialogs import DialogFile
@@ -156,6 +156,7 @@ class Card:
             "lines_held": float(self._gate.calls_held() if self._gate is not None else len(self._legs)),
             "clock": float(self.bridge.running),
             "patch_ports": float(self.patches.made),
+            "clock_states": float(threadstate.kept()),
         }
         return Inventory(
             self.settings.name,

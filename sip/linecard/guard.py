@@ -15,18 +15,23 @@ failures = 0
 """Callbacks that raised since the start; the inventory shows it."""
 
 
+def failed(callback: str) -> None:
+    """Log and count what is being handled."""
+    global failures
+    failures += 1
+    log.exception("callback failed", callback=callback)
+
+
 def guarded(function: F) -> F:
     """Log what a callback raises, count it, and return None to C."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        global failures
         try:
             return function(*args, **kwargs)
         except Exception:
             # Wide on purpose: SWIG turns an exception here into std::terminate, and with it four calls.
-            failures += 1
-            log.exception("callback failed", callback=function.__qualname__)
+            failed(function.__qualname__)
             return None
 
     return wrapper  # type: ignore[return-value]

@@ -1,8 +1,8 @@
 """Python's state of a thread that C made: kept from its first callback on.
 
 CPython makes and frees the state of such a thread around every callback, and with it the first piece of its stack: an mmap, a
-page fault and an munmap, a hundred times a second for each patch. One `PyGILState_Ensure` without its release keeps the state; who
-stops the thread gives it back.
+page fault and an munmap, a hundred times a second for each patch. One `PyGILState_Ensure` without its release keeps the state;
+who stops the thread gives it back.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ _kept: dict[int, int] = {}
 """State of each thread, by its identity."""
 
 
-def keep() -> None:
-    """Keep the state of this very thread; called in each callback, does something in the first."""
+def keep() -> bool:
+    """Keep the state of this very thread; True, for whoever asks once only."""
     if get_ident() not in _kept:
         _python.PyGILState_Ensure()
         _kept[get_ident()] = _python.PyThreadState_Get()
+    return True
 
 
 def give_back() -> None:

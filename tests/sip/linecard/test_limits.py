@@ -171,6 +171,7 @@ async def test_forty_calls_leave_nothing_behind(
     scenario = sipp.invite() + sipp.answered() + sipp.pause(60) + sipp.request("BYE", 2) + sipp.receive(200)
     file = prompt(600, 0.3)
     marks: list[tuple[int, int]] = []
+    states: set[float] = set()
 
     async def calls(first: int, count: int) -> None:
         async with sipp.Sipp(scenario, run_dir / f"s{first}", card.sip, calls=count, options=("-l", "1")) as callers:
@@ -186,6 +187,7 @@ async def test_forty_calls_leave_nothing_behind(
                     line.SetLinks(arrived.call, [line.Link(arrived.party, "agent"), line.Link("agent", arrived.party)])
                 )
                 await card.until(line.PartyChanged, state="ended", party=arrived.party)
+                states.add((await card.inventory()).counters["clock_states"])
                 await card.do(line.EndCall(arrived.call))
                 await card.until(line.CallEnded, call=arrived.call)
                 await card.do(line.ForgetCall(arrived.call))
@@ -203,6 +205,9 @@ async def test_forty_calls_leave_nothing_behind(
     assert not inventory.calls
     assert inventory.counters["lines_held"] == 0
     assert inventory.counters["callback_failures"] == 0
+    # The clock's thread keeps its state for Python while it runs, and only one runs at a time.
+    assert states == {1.0}
+    assert inventory.counters["clock_states"] == 0
     # One port serves one patch after the other: freeing it under the running clock would end the process now and then.
     assert inventory.counters["patch_ports"] <= 4
 
