@@ -76,7 +76,7 @@ def status(
 
     from exchange import rundir
     from exchange import status as report
-    from exchange.logs import configure
+    from media.control.logs import configure
 
     configure("error", stream=sys.stderr)
     try:

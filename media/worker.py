@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from media.control import logs
 from media.control.envelope import ControlError
 from media.control.server import ControlServer
 
@@ -91,20 +92,6 @@ def arguments(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def configure_logs() -> None:
-    """One JSON object a line on standard output, which the supervisor has pointed at a file."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(default=str),
-        ],
-        cache_logger_on_first_use=True,
-    )
-
-
 async def serve(run: Path, name: str, kind: str, commands: Any, worker: Handler) -> None:
     """Answer commands until a Shutdown or a SIGTERM, then finish the job in hand; a second SIGTERM or a SIGINT ends at once."""
     loop = asyncio.get_running_loop()
@@ -138,6 +125,6 @@ def main(
 ) -> None:
     """Read the flags, step back behind the processes with a clock, run."""
     flags = parser.parse_args()
-    configure_logs()
+    logs.configure_child()
     os.nice(flags.nice if flags.nice is not None else niceness)
     asyncio.run(begin(flags))

@@ -18,7 +18,7 @@ import uvloop
 
 from api.app import create_app
 from api.ports import Surface
-from exchange import certificates, logs, settings
+from exchange import certificates, settings
 from exchange.brain import configuration, records, recovery, tables
 from exchange.brain.bridge import Bridge
 from exchange.brain.cards import Cards
@@ -41,6 +41,7 @@ from ivr.document import Flow
 from ivr.runner import Runner
 from media import music
 from media.control import edge, line
+from media.control import logs as process_logs
 from media.control.envelope import ControlError
 from media.control.server import ControlServer
 from media.vault.keys import load_master_key
@@ -281,7 +282,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="data directory")
     flags = parser.parse_args()
     chosen = settings.load(data=flags.data)
-    logs.configure(chosen.log_level, personal=chosen.log_personal)
+    process_logs.configure(chosen.log_level, personal=chosen.log_personal)
     log.info("exchange starts", pid=os.getpid(), stop="SIGTERM; calls go on without it")
     (flags.run / "recordings").mkdir(mode=0o700, exist_ok=True)
     return uvloop.run(_main(chosen, Site(flags.data, flags.run)))

@@ -22,6 +22,7 @@ from exchange.supervisor.screen import Screen
 from exchange.supervisor.specs import Spec
 from exchange.supervisor.supervisor import Supervisor
 from exchange.supervisor.table import Site, table
+from media.control import logs as process_logs
 
 log = structlog.get_logger()
 
@@ -42,7 +43,7 @@ def run(settings: Settings) -> None:
         https.prepare(settings, site)
         logs.rotate(site.logs / "supervisor.log")
         with (site.logs / "supervisor.log").open("a", buffering=1) as out:
-            logs.configure(settings.log_level, personal=settings.log_personal, stream=out)
+            process_logs.configure(settings.log_level, personal=settings.log_personal, stream=out)
             asyncio.run(_serve(settings, site, Screen()))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exchange import certificates
 from exchange.settings import Settings
 from exchange.supervisor.specs import Spec, greets, listens
 from exchange.supervisor.zygote import forked_by
+from media.control import logs
 
 ZYGOTE = "linecards"
 ZYGOTE_SOCKET = "linecards.zyg"
@@ -49,13 +50,14 @@ def table(
     settings: Settings, site: Site, *, lines_each: int, proxy: str, database: list[Spec], secrets: dict[str, str]
 ) -> list[list[Spec]]:
     """All processes in groups; a group is started when the one before it is ready."""
-    return [
-        database,
+    told = {name: settings.environment()[name] for name in (logs.LEVEL, logs.PERSONAL)}
+    ours = [
         [_speech(site), _vault(site), _zygote(site)],
         [*_line_cards(settings, site, lines_each, proxy), *_desk_cards(settings, site)],
         [_edge(settings, site)],
         [_exchange(settings, site, secrets)],
     ]
+    return [database, *([replace(spec, environment={**told, **spec.environment}) for spec in group] for group in ours)]
 
 
 def _speech(site: Site) -> Spec:

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from media.control import logs
 from media.deskcard.card import CardSettings, DeskCard
 from media.patch import RATES
 
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--public", default="", help="the address that ICE announces")
     parser.add_argument("--rtp", type=port_range, default=None, metavar="FIRST-LAST", help="UDP ports for media")
     given = parser.parse_args()
+    logs.configure_child()
     uvloop.run(_run(CardSettings(given.run, given.name, given.public, given.rtp)))
 
 

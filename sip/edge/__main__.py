@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from media.control import logs
 from sip.edge.certificate import CertificateError
 from sip.edge.server import Edge
 from sip.edge.settings import LOOPBACK, Settings
@@ -87,17 +87,7 @@ async def serve(settings: Settings) -> int:
 
 
 def main() -> None:
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    logs.configure_child()
     settings = read_settings(sys.argv[1:])
     log.info("edge starts", run=str(settings.run), sip=[f"{h}:{p}" for h, p in settings.sip])
     sys.exit(uvloop.run(serve(settings)))

@@ -14,13 +14,13 @@ import msgspec
 import structlog
 import uvloop
 
+from media.control import logs
 from media.control.envelope import ControlError
 from media.control.line import Drain, EndCall, LineCommand, Shutdown, TakeInventory
 from media.control.server import ControlServer
 from sip.linecard.card import Card
 from sip.linecard.commands import Commands
 from sip.linecard.engine import Engine
-from sip.linecard.logs import configure_logs
 from sip.linecard.settings import CardSettings
 
 log = structlog.get_logger()
@@ -156,7 +156,7 @@ async def _serve(settings: CardSettings) -> None:
 
 def run_card(settings: CardSettings) -> int:
     """Run a card in this process until it is told to leave; returns the exit status."""
-    configure_logs()
+    logs.configure_child()
     log.info("line card starts", card=settings.name, run=str(settings.run), rate=settings.rate)
     status = 0
     try:

@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 
 import structlog
 
+from media.control import logs
 from sip.linecard.__main__ import main as card_main
-from sip.linecard.logs import configure_logs
 
 log = structlog.get_logger()
 
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="sip.linecard.zygote", description="Forks line cards.")
     parser.add_argument("--run", type=Path, required=True, help="run directory")
     given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
-    configure_logs()
+    logs.configure_child()
     Zygote(given.run).serve()
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,18 @@ async def test_nobody_logged_in_leads_to_voicemail(house: Switchroom, tmp_path: 
         audio = await api.get(f"/api/v1/recordings/{recording['id']}/audio")
     samples, rate = soundfile.read(io.BytesIO(audio.content), always_2d=True)
     assert tones.level(samples[rate // 2 :, 0], rate, 500) > -35
+
+
+async def test_logs_are_json_and_hold_no_numbers(house: Switchroom) -> None:
+    """After the calls above: every process logs objects, and nobody's number in clear."""
+    spoken = []
+    for path in sorted((house.data / "logs").glob("*.log")):
+        lines = path.read_text().splitlines()
+        assert not any("4930555" in text or "4930556" in text for text in lines), path.name
+        if not path.name.startswith("postgres"):
+            assert all(isinstance(json.loads(text), dict) for text in lines), path.name
+            spoken += [path.stem] * bool(lines)
+    assert {"supervisor", "edge", "exchange", "linecard0", "deskcard0", "speech", "vault"} <= set(spoken)
 
 
 async def test_an_unknown_number_is_refused(house: Switchroom) -> None:

@@ -10,11 +10,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from test_supervisor import Site
 
-from exchange import logs
+from media.control import logs as process_logs
 
 
 async def main() -> None:
-    logs.configure("info", stream=sys.stderr)
+    process_logs.configure("info", stream=sys.stderr)
     supervisor = Site(Path(sys.argv[1])).supervisor()
     task = asyncio.create_task(supervisor.run())
     while supervisor.phase != "running":

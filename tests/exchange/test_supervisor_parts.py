@@ -25,6 +25,7 @@ from exchange.supervisor.errors import SupervisorError
 from exchange.supervisor.lock import DataLock
 from exchange.supervisor.screen import Screen
 from exchange.supervisor.table import Site, table
+from media.control import logs as process_logs
 
 pytestmark = pytest.mark.layer
 
@@ -119,7 +120,7 @@ def test_an_open_log_is_cut_while_its_writer_goes_on(tmp_path: Path) -> None:
 def test_personal_data_is_masked_unless_asked_for(personal: bool, shown: str) -> None:
     out = io.StringIO()
     try:
-        logs.configure("info", personal=personal, stream=out)
+        process_logs.configure("info", personal=personal, stream=out)
         structlog.get_logger().info("call arrived", call="c1", **{"pii.ani": "+49123456789"})
     finally:
         structlog.reset_defaults()

@@ -384,6 +384,7 @@ async def edge_process(run: Path, port: int, *options: str) -> AsyncIterator[tup
         "--sip",
         f"127.0.0.1:{port}",
         *options,
+        stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
