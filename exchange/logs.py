@@ -13,10 +13,11 @@ KEPT = 5
 """Older files kept for each process."""
 
 
-def open_log(path: Path) -> int:
+def open_log(path: Path, *, rotating: bool = True) -> int:
     """A descriptor that appends to a log file, rotated first when it has grown; the caller closes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rotate(path)
+    if rotating:
+        rotate(path)
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 

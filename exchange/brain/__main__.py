@@ -36,6 +36,7 @@ from exchange.brain.store import Store
 from exchange.brain.web import Tls, Web
 from exchange.brain.webcalls import WebCalls
 from exchange.demo import seed_as_ordered
+from exchange.supervisor.spare import FLAG, wait_for_the_word
 from exchange.supervisor.table import Site
 from ivr.document import Flow
 from ivr.runner import Runner
@@ -280,7 +281,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="exchange.brain", description="The exchange: API, flows, routing, bookkeeping.")
     parser.add_argument("--run", type=Path, required=True, help="run directory")
     parser.add_argument("--data", type=Path, required=True, help="data directory")
+    parser.add_argument(FLAG, action="store_true", help="be ready, and begin when told by the standard input")
     flags = parser.parse_args()
+    if flags.spare and not wait_for_the_word():
+        return 0
     chosen = settings.load(data=flags.data)
     process_logs.configure(chosen.log_level, personal=chosen.log_personal)
     log.info("exchange starts", pid=os.getpid(), stop="SIGTERM; calls go on without it")

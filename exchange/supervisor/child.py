@@ -106,6 +106,8 @@ class Child:
                 process = None
             if not self._leaving.is_set():
                 await self._wait()
+        if self.spec.spare is not None:
+            await self.spec.spare.dismiss()
         self._set_state("stopped", self.reason)
         records.remove(self._run_directory, self.spec.name)
 
@@ -145,6 +147,8 @@ class Child:
         """Stop watching; the process lives on for the next supervisor."""
         if self._process is not None:
             self._process.abandon()
+        if self.spec.spare is not None:
+            self.spec.spare.abandon()
 
     # --- its life -------------------------------------------------------------------------------------------------
 
@@ -179,7 +183,9 @@ class Child:
         self.adopted = self.outdated = False
         self.generation = ""
         try:
-            process = await self.spec.launcher(self.spec, self.log_file)
+            process = self.spec.spare.take() if self.spec.spare is not None else None
+            if process is None:
+                process = await self.spec.launcher(self.spec, self.log_file)
         except OSError as error:
             log.error("process does not start", process=self.spec.name, error=str(error))
             self._fail(f"does not start: {error}")
@@ -208,7 +214,7 @@ class Child:
     async def _watch(self, process: Process) -> None:
         """Wait until it is gone, having seen whether it becomes ready."""
         begun = asyncio.get_running_loop().time()
-        before = process.age()
+        before = process.age() if self.adopted else 0.0  # a spare has waited, which proves nothing
         probing = asyncio.get_running_loop().create_task(self._probe(process), name=f"probe {self.spec.name}")
         try:
             status = await asyncio.shield(process.exited)
@@ -254,6 +260,8 @@ class Child:
             if not self.adopted:
                 self._record(process)
             self._set_state("ready")
+            if self.spec.spare is not None and not self._leaving.is_set():
+                self.spec.spare.prepare(self.spec, self.log_file)
         if self.outdated:
             self.replace()
 

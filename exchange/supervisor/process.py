@@ -83,19 +83,21 @@ def launch(
     environment: Mapping[str, str],
     log: Path,
     *,
+    stdin: int | None = None,
     cwd: Path | None = None,
     user: int | None = None,
     group: int | None = None,
 ) -> Process:
     """Start a program in a session of its own: neither the terminal's Ctrl-C nor our death reaches it.
 
-    With `user` and `group` (root only) it becomes that user, without further groups.
+    With `user` and `group` (root only) it becomes that user, without further groups. With `stdin` it is one that waits, while
+    another one writes the log.
     """
-    output = logs.open_log(log)
+    output = logs.open_log(log, rotating=stdin is None)
     try:
         popen = subprocess.Popen(
             argv,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

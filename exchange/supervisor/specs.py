@@ -12,6 +12,7 @@ from typing import Literal
 from exchange.supervisor import ask
 from exchange.supervisor.process import Process, launch
 from exchange.supervisor.records import Role
+from exchange.supervisor.spare import Spare
 
 Launcher = Callable[["Spec", Path], Awaitable[Process]]
 """Starts the process of a spec with this log file; raises OSError."""
@@ -36,6 +37,8 @@ class Spec:
     probe: Probe
     environment: Mapping[str, str] = field(default_factory=dict)
     launcher: Launcher = launch_program
+    spare: Spare | None = field(default=None, compare=False)
+    """Keeps the next process started ahead, where seconds count; the program must know `--spare`."""
     ready_seconds: float = 60.0
     when_changed: Literal["replace", "drain"] = "replace"
     """What becomes of an adopted process that runs with other settings: cards with calls are drained, others replaced."""

@@ -187,6 +187,8 @@ class Supervisor:
             case Restart():
                 for child in self.children:
                     if child.spec.name == command.name:
+                        if child.spec.spare is not None:  # who asks for another one may have installed another program
+                            await child.spec.spare.dismiss()
                         child.replace()
                         return None
                 raise ControlError("unknown-process", f"There is no process {command.name}.")

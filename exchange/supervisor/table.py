@@ -9,6 +9,7 @@ from pathlib import Path
 
 from exchange import certificates
 from exchange.settings import Settings
+from exchange.supervisor.spare import Spare
 from exchange.supervisor.specs import Spec, greets, listens
 from exchange.supervisor.zygote import forked_by
 from media.control import logs
@@ -154,6 +155,7 @@ def _exchange(settings: Settings, site: Site, secrets: dict[str, str]) -> Spec:
         argv,
         greets(site.run, "exchange"),
         environment={**settings.environment(), **secrets},
+        spare=Spare(),
         ready_seconds=300,
         grace=15,
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from exchange.supervisor.spare import FLAG, wait_for_the_word
 from media.control import edge, line
 from media.control.server import ControlServer
 
@@ -60,7 +61,10 @@ if __name__ == "__main__":
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--fail", action="store_true")
+    parser.add_argument(FLAG, action="store_true")
     options, _ = parser.parse_known_args()
+    if options.spare and not wait_for_the_word():
+        sys.exit(0)
     if options.fail:
         sys.exit("cannot work: no reason")
     asyncio.run(Helper(options.run, options.name).main())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -23,6 +25,7 @@ from exchange.supervisor.lock import DataLock
 from exchange.supervisor.messages import Restart, Status, Stop, SupervisorStatus
 from exchange.supervisor.records import Role
 from exchange.supervisor.screen import Screen
+from exchange.supervisor.spare import Spare
 from exchange.supervisor.specs import Spec, greets
 from exchange.supervisor.supervisor import Supervisor
 from media.control.edge import Dialog
@@ -182,6 +185,49 @@ async def test_the_next_supervisor_adopts_the_living_and_replaces_the_dead(tmp_p
         os.kill(before["edge"].pid, signal.SIGKILL)
         await site.until(lambda: child(supervisor, "edge").pid not in (0, before["edge"].pid))
     assert all(gone(r.pid) for r in before.values())
+
+
+async def test_a_spare_takes_over_and_leaves_with_its_supervisor(site: Site) -> None:
+    def supervisor() -> tuple[Supervisor, Spare, Child]:
+        spare = Spare()
+        brain = dataclasses.replace(spec(site.run, "brain", "exchange"), spare=spare)
+        found = Supervisor([[brain]], run=site.run, logs=site.data / "logs", screen=Screen(site.out), drain_seconds=1.0)
+        return found, spare, found.children[0]
+
+    first, spare, brain = supervisor()
+    task = asyncio.create_task(first.run())
+    await site.until(lambda: first.phase == "running" and spare.pid)
+    assert [record.name for record in records.read_all(site.run)] == ["brain", "supervisor"], "who waits is not counted"
+    waiting = spare.pid
+    os.kill(brain.pid, signal.SIGKILL)
+    await site.until(lambda: brain.state == "ready" and brain.pid == waiting)
+    await site.until(lambda: spare.pid not in (0, waiting))
+    os.kill(spare.pid, signal.SIGKILL)  # without one the next start is a usual one
+    await site.until(lambda: spare.pid == 0)
+    os.kill(brain.pid, signal.SIGKILL)
+    await site.until(lambda: brain.state == "ready" and brain.pid != waiting and spare.pid)
+    running, waiting = brain.pid, spare.pid
+    await ask.tell(site.run / "supervisor.ctl", Restart("brain"))
+    await site.until(lambda: brain.pid not in (0, running) and brain.state == "ready" and spare.pid)
+    assert (brain.pid != waiting, gone(waiting)) == (True, True), "a restart that was asked for is a new program"
+    running, waiting = brain.pid, spare.pid
+    brain.abandon()  # as when the supervisor is killed: its end of the pipe closes
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await site.until(lambda: _reaped(waiting))
+    second, spare, brain = supervisor()
+    async with site.serving(second):
+        assert (brain.pid, brain.adopted) == (running, True)
+        await site.until(lambda: spare.pid)
+        waiting = spare.pid
+    assert gone(waiting), "a stop leaves nobody behind"
+
+
+def _reaped(pid: int) -> bool:
+    """Whether a child of ours that nobody watches has ended."""
+    with contextlib.suppress(ChildProcessError):
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    return True
 
 
 async def test_a_number_used_again_is_not_adopted(site: Site) -> None:
