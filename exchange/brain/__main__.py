@@ -283,10 +283,12 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="data directory")
     parser.add_argument(FLAG, action="store_true", help="be ready, and begin when told by the standard input")
     flags = parser.parse_args()
-    if flags.spare and not wait_for_the_word():
-        return 0
     chosen = settings.load(data=flags.data)
     process_logs.configure(chosen.log_level, personal=chosen.log_personal)
+    if flags.spare:
+        log.info("spare exchange is ready", pid=os.getpid())
+        if not wait_for_the_word():
+            return 0
     log.info("exchange starts", pid=os.getpid(), stop="SIGTERM; calls go on without it")
     (flags.run / "recordings").mkdir(mode=0o700, exist_ok=True)
     return uvloop.run(_main(chosen, Site(flags.data, flags.run)))
