@@ -51,6 +51,10 @@ class BenchAgent:
         """Monotonic time of the last click on answer."""
         self.accept_after = 0.0
         self.contacts = 0
+        self.freed = 0.0
+        """Monotonic time of the last wrap-up that was sent, until an offer has followed."""
+        self.offers: list[float] = []
+        """Seconds from a wrap-up sent to the offer after it."""
         self.refused: list[str] = []
         self.ears = Ears(self.rate) if ears else None
         self.on_frame: Callable[[bytes, float], None] | None = None
@@ -130,6 +134,9 @@ class BenchAgent:
         offer, contact, wrap_up = desk.get("offer"), desk.get("contact"), desk.get("wrap_up")
         if offer is not None and offer["id"] not in self._seen:
             self._seen.add(offer["id"])
+            if self.freed:
+                self.offers.append(time.monotonic() - self.freed)
+                self.freed = 0.0
             self._soon(self._accept(offer["id"]))
         if contact is not None and contact.get("state") != "ended":
             if not self.in_contact.is_set():
@@ -145,6 +152,7 @@ class BenchAgent:
             self.talking = False
         if wrap_up is not None and wrap_up["contact"] not in self._seen:
             self._seen.add(wrap_up["contact"])
+            self.freed = time.monotonic()
             self._soon(self._act("wrap_up", code=next((c["code"] for c in wrap_up["codes"]), "")))
         state = (desk.get("agent") or {}).get("state", "")
         if state == "not-responding" != self._state:

@@ -12,10 +12,10 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def milliseconds(name: str, values: Sequence[float]) -> list[str]:
-    """A row: samples, p50, p95, highest."""
+    """A row: samples, p50, p95, p99, highest."""
     if not values:
-        return [name, "0", "–", "–", "–"]
-    cells = (percentile(values, 0.5), percentile(values, 0.95), max(values))
+        return [name, "0", "–", "–", "–", "–"]
+    cells = (*(percentile(values, share) for share in (0.5, 0.95, 0.99)), max(values))
     return [name, str(len(values)), *(f"{value * 1000:.1f} ms" for value in cells)]
 
 

@@ -30,6 +30,7 @@ class Latencies:
     """Seconds."""
 
     answer: list[float] = field(default_factory=list)
+    offers: list[float] = field(default_factory=list)
     click: dict[str, list[float]] = field(default_factory=dict)
     to_agent: dict[str, list[float]] = field(default_factory=dict)
     to_caller: dict[str, list[float]] = field(default_factory=dict)
@@ -39,6 +40,8 @@ class Latencies:
     def section(self) -> str:
         """Markdown."""
         rows = [milliseconds("INVITE → 200 OK", self.answer)]
+        if self.offers:
+            rows.append(milliseconds("agent is free → next offer on the desk, callers wait", self.offers))
         for codec, values in self.click.items():
             rows.append(milliseconds(f"click on answer → audio both ways, agent with {codec}", values))
         for codec in self.to_agent:
@@ -49,7 +52,7 @@ class Latencies:
                 "Sender and listener are one process with one clock. RTP in → RTP out: from the packet in which a burst begins,"
                 " as it is sent, to the packet in which it comes out, as it is received, plus its first sample's place in it.",
                 "",
-                table(("", "samples", "p50", "p95", "highest"), rows),
+                table(("", "samples", "p50", "p95", "p99", "highest"), rows),
                 *([f"\nBursts that were not heard: {self.unheard}."] if self.unheard else []),
                 *([f"\nCalls that failed: {', '.join(self.failed)}."] if self.failed else []),
             ]

@@ -104,6 +104,7 @@ class Costs:
         return [
             name,
             f"{self.rate // 1000} kHz",
+            str(self.calls),
             *(percent(value) for value in (each("linecard"), each("deskcard"), rest, total)),
         ]
 
@@ -143,12 +144,13 @@ def costs_section(all_costs: list[Costs], generator: float) -> str:
         for role in ("linecard", "deskcard", "exchange", "edge", "postgres", "supervisor")
     )
     rows = [row for one in all_costs for row in one.rows()]
+    rows.sort(key=lambda row: (row[1], row[0]))
     return "\n".join(
         [
-            f"{first.calls} callers (PCMU) of each kind; per cent of one core for each call, the idle system subtracted."
+            "Callers with PCMU, so many of a kind at once; per cent of one core for each call, the idle system subtracted."
             " `rest`: exchange, edge, PostgreSQL, supervisor.",
             "",
-            table(("a caller who …", "bridge", "line card", "desk card", "rest", "together"), rows),
+            table(("a caller who …", "bridge", "calls", "line card", "desk card", "rest", "together"), rows),
             "",
             f"Idle system, all processes of a role together: {idle}."
             f" The load generator itself took up to {percent(generator, 0)} of a core.",

@@ -128,6 +128,27 @@ class Exchange:
         """Wait until every agent is free again."""
         await asyncio.gather(*(asyncio.wait_for(agent.free.wait(), 30) for agent in self.agents))
 
+    async def next_offers(self, samples: int, waiting: int) -> list[float]:
+        """Seconds from an agent's last click of one contact to the offer of the next, while so many callers wait."""
+        numbers = iter(range(samples))
+
+        async def caller() -> None:
+            for _ in numbers:
+                call = self.at.board.prepare(WAIT, quiet=True)
+                future = self._connected[call.ani] = asyncio.get_running_loop().create_future()
+                await call.dial()
+                try:
+                    await asyncio.wait_for(future, 60)
+                    await asyncio.sleep(0.05)
+                finally:
+                    self._connected.pop(call.ani, None)
+                    await call.hang_up()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(waiting):
+                group.create_task(caller())
+        return [seconds for agent in self.agents for seconds in agent.offers]
+
     async def _one(self, run: Offered) -> None:
         loop = asyncio.get_running_loop()
         call = self.at.board.prepare(WAIT, quiet=run.quiet)
