@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import socket
 import struct
 from typing import Any
@@ -100,6 +101,7 @@ def _is_bound(descriptor: int, port: int) -> bool:
         borrowed.detach()
 
 
+@functools.cache
 def _library() -> Any:
     library = ctypes.CDLL(_pjsua2.__file__)
     library.pjsua_call_get_med_transport_info.argtypes = [ctypes.c_int, ctypes.c_uint, ctypes.c_void_p]
