@@ -1,7 +1,7 @@
 # Everything a person needs to type. `make help` lists it.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench lock clean setup-dev setup-debian web-test pytest
+.PHONY: help setup run test lint format bench load lock clean setup-dev setup-debian web-test pytest
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -39,8 +39,12 @@ format: setup-dev ## format the Python code
 	$(PY) -m ruff check --fix $(CODE)
 	$(PY) -m ruff format $(CODE)
 
-bench: setup setup-dev setup-debian ## the figures of docs/performance.md (about 20 minutes)
+bench: setup setup-dev setup-debian ## the figures of docs/performance.md (about 40 minutes)
 	$(PY) -m bench
+
+load: setup setup-dev setup-debian ## the long loads alone: whole calls, calls a second (about 25 minutes)
+	$(PY) -m bench calls
+	$(PY) -m bench rate
 
 setup-dev: $(STAMPS)/dev
 

@@ -2,6 +2,8 @@
 
     python -m bench rate [--seconds 20] [--rates 10,20,40] [--search] [--rtp] [--lines 80] [--agents 70]
 
+Without any of `--rates`, `--search` and `--rtp` it offers 10, 20 and 40 a second without audio and searches, then searches with
+audio.
 Without `--rtp` callers and agents send no audio (agents one packet a second, so that they count as there) and nothing is
 recorded: what is measured is signalling, flow, routing and the desk. With it both send, and every talk is recorded. `--search`
 looks for the highest rate of which at most 1 % fail or are refused, then offers twice that: at least 80 % of it must still be
@@ -103,7 +105,15 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=70)
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
-    sys.exit(0 if uvloop.run(measure(given)) else 1)
+    wanted = [given]
+    if not (given.rates or given.search or given.rtp):
+        without = {"rates": [10.0, 20.0, 40.0], "search": True, "rtp": False}
+        wanted = [argparse.Namespace(**{**vars(given), **more}) for more in (without, {"search": True, "rtp": True})]
+    good = True
+    for one in wanted:
+        say(f"#### {'With audio both ways, recorded' if one.rtp else 'Without audio'}\n")
+        good &= uvloop.run(measure(one))
+    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":
