@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -189,7 +190,7 @@ async def test_a_broken_page_comes_back_and_the_old_one_has_no_say(monkeypatch: 
         assert await browser.refused("resume", token=browser.token) == (409, "already-calling")
         assert await browser.refused("start", entry_point="5000", sdp="offer") == (409, "already-calling")
         assert last_news == 1, "a page that was replaced hears no more"
-        await floor.quiet()
+        await asyncio.sleep(1.5 * webcalls.RETURN_GRACE)
         assert call.ended is None, "the one that came back in time is not gone"
         browser.page.close(meant=True)
         await ended(floor, call, "remote-hangup")
@@ -253,16 +254,16 @@ async def test_whose_sound_stays_away_is_gone(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_a_cut_from_its_card_costs_no_call_and_the_cards_death_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cards_module, "DEAD_AFTER", 0.3)
     async with running_floor() as floor:
         browser = Browser(floor)
         call = await browser.call()
         floor.web.cut()
         await floor.until(lambda: not floor.exchange.cards.web_cards_up)
         await floor.until(lambda: floor.exchange.cards.web_cards_up)
-        await floor.quiet()
+        await asyncio.sleep(1.5 * cards_module.DEAD_AFTER)
         assert call.ended is None
         assert browser.connection in floor.web.connections
-        monkeypatch.setattr(cards_module, "DEAD_AFTER", 0.1)
         await floor.web.die()
         await ended(floor, call, "card-died")
         assert browser.now == ("ended", False)
