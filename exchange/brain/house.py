@@ -82,6 +82,7 @@ class House:
         self.cursors: dict[str, tuple[str, int]] = {}
         self._recordings = recordings
         self._calls: dict[tuple[str, str], str] = {}
+        self._wakes: dict[str, float] = {}
         self._queue: deque[tuple[str, Any]] = deque()
         self._out = Outcome()
         self._now = 0.0
@@ -106,8 +107,8 @@ class House:
 
     def next_wake(self) -> float | None:
         """When the next deadline of engine or flows falls."""
-        flows = (t.flow.wake_at for t in self.talks.values() if not t.flow.ended)
-        times = [t for t in (self.wake_at, *flows) if t is not None]
+        first = min(self._wakes.values(), default=None)
+        times = [t for t in (self.wake_at, first) if t is not None]
         return min(times, default=None)
 
     # --- the fold -------------------------------------------------------------------------------------------------
@@ -233,11 +234,11 @@ class House:
         if self.wake_at is not None and self.wake_at <= self._now:
             self.wake_at = None
             self._derive(routing.DeadlineReached(self._now))
-        for talk in list(self.talks.values()):
-            due = talk.flow.wake_at
-            if due is not None and due <= self._now and not talk.flow.ended:
-                self._place(talk.contact)
-                self._feed(talk.contact, flow_inputs.DeadlineReached())
+        if min(self._wakes.values(), default=self._now + 1) > self._now:
+            return
+        for contact in [c for c in self.talks if self._wakes.get(c, self._now + 1) <= self._now]:
+            self._place(contact)
+            self._feed(contact, flow_inputs.DeadlineReached())
 
     def _place(self, contact: str) -> None:
         """Tell the flow its place, when it has one."""
@@ -259,6 +260,7 @@ class House:
         if talk is None:
             return
         talk.flow, effects = self.runner.handle(talk.flow, input, self._now)
+        self._note_wake(talk)
         for effect in effects:
             match effect:
                 case flow_effects.EnterQueue():
@@ -275,9 +277,18 @@ class House:
                     self._out.flow.append((contact, effect))
         self._settle(talk)
 
+    def _note_wake(self, talk: Talk) -> None:
+        """Keep the flow's next deadline at hand: it is looked for after every input, among all talks."""
+        wake = talk.flow.wake_at if not talk.flow.ended else None
+        if wake is None:
+            self._wakes.pop(talk.contact, None)
+        else:
+            self._wakes[talk.contact] = wake
+
     def _settle(self, talk: Talk) -> None:
         """A talk whose customer is gone and whose contact has its final state is over."""
         if talk.gone and talk.final and self.talks.pop(talk.contact, None) is not None:
+            self._wakes.pop(talk.contact, None)
             self._calls.pop((talk.card, talk.call), None)
             self._out.over.append(talk.contact)
 
@@ -389,5 +400,7 @@ def thaw(house: House, data: bytes) -> None:
     house.talks = {t.contact: t for t in snapshot.talks}
     house.by_agent = {t.agent: t.contact for t in snapshot.talks if t.agent}
     house._calls = {(t.card, t.call): t.contact for t in snapshot.talks}
+    for talk in snapshot.talks:
+        house._note_wake(talk)
     house.configured = snapshot.configured
     house.wake_at, house.last_at, house.cursors = snapshot.wake_at, snapshot.last_at, snapshot.cursors
