@@ -13,11 +13,14 @@ from bench.tools.clock import Clock
 from bench.tools.sound import Ears, silence, voice
 from media.desk_client import DeskClient, DeskError
 from media.deskcard.contact_surface import LOOPBACK, IceSettings, make_certificate
+from media.deskcard.errors import LinkError
 from media.deskcard.peer import Peer
 from media.patch import PatchFrame
 
 RATES = {"PCMU": 8000, "PCMA": 8000, "opus": 16000}
 """Sampling rate at this end: as a browser, the agent needs no more than its codec carries."""
+AGAIN = 0.5
+"""Seconds before a softphone that the desk misses is made anew."""
 REPORTS = 25
 """Ticks between two looks at RTCP."""
 RARE = 50
@@ -60,7 +63,11 @@ class BenchAgent:
         self.on_frame: Callable[[bytes, float], None] | None = None
         self.on_contact: Callable[[str], None] | None = None
         """Gets the caller's number when the desk says that they talk (and again whenever it says so)."""
-        self.peer = Peer(IceSettings(public=LOOPBACK), make_certificate(), offering=True, on_lost=self._lost)
+        self.peer = self._new_peer()
+        self.renewed = 0
+        """How often a lost softphone was made anew."""
+        self.customer = ""
+        """The number of whom the contact is with."""
         self._client = DeskClient(server, on_desk=self._look)
         self._password = password
         self._clock = clock
@@ -71,6 +78,8 @@ class BenchAgent:
         self._key = 0
         self._seen: set[str] = set()
         self._state = ""
+        self._connected = self._sending = False
+        self._softphone = ""
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -78,6 +87,14 @@ class BenchAgent:
         await self._client.__aenter__()
         await self._client.log_in(self.name, self._password)
         await self._client.start()
+        await self._connect()
+        self._key = self._clock.listen(self._tick)
+        return self
+
+    def _new_peer(self) -> Peer:
+        return Peer(IceSettings(public=LOOPBACK), make_certificate(), offering=True, on_lost=self._lost)
+
+    async def _connect(self) -> None:
         answer = await self._client.command("softphone", sdp=await self.peer.offer((self.codec,)))
         self.peer.accept(str(answer["sdp"]))
         await self.peer.connect()
@@ -86,18 +103,37 @@ class BenchAgent:
         self.peer.outbound.begin(self.rate)
         if not self.quiet:
             self.peer.inbound.begin(self.rate, self._take)
-        self._key = self._clock.listen(self._tick)
-        return self
+        self._connected = self._sending = True
+
+    async def _renew(self) -> None:
+        """The desk says that the softphone is gone: a new connection, unless an exchange that has just begun finds it yet."""
+        await asyncio.sleep(AGAIN)
+        if self._softphone not in ("none", "lost"):
+            self._connected = True
+            return
+        self._sending = False
+        await self.peer.close()
+        self.peer = self._new_peer()
+        try:
+            await self._connect()
+            self.renewed += 1
+        except (DeskError, LinkError, OSError) as error:
+            self.refused.append(f"softphone: {error}")
+            self._soon(self._renew())
 
     async def __aexit__(self, *exc: object) -> None:
         with contextlib.suppress(TimeoutError):
             # A good agent finishes the wrap-up first; who logs out while talking is logged out after it.
             await asyncio.wait_for(self._rested(), 10)
+        self._connected = False  # a softphone that goes with its agent is not missed
         self._clock.leave(self._key)
         try:
             await self._client.command("log_out", timeout=5.0)
         except DeskError as error:
             self.refused.append(error.code)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.peer.close()
         await self._client.__aexit__(None, None, None)
 
@@ -113,6 +149,10 @@ class BenchAgent:
     async def idle(self) -> None:
         """Be there, but take none: its queues have somebody logged in."""
         await self._client.command("set_state", state="idle", code="break")
+
+    async def hold(self, on: bool) -> None:
+        """The customer hears music."""
+        await self._client.command("hold", on=on)
 
     async def hang_up(self) -> None:
         """End the contact."""
@@ -138,7 +178,12 @@ class BenchAgent:
                 self.offers.append(time.monotonic() - self.freed)
                 self.freed = 0.0
             self._soon(self._accept(offer["id"]))
+        self._softphone = (desk.get("softphone") or {}).get("state", "")
+        if self._connected and self._softphone in ("none", "lost"):
+            self._connected = False
+            self._soon(self._renew())
         if contact is not None and contact.get("state") != "ended":
+            self.customer = str(contact.get("ani", ""))
             if not self.in_contact.is_set():
                 self.contacts += 1
                 self.talking = True
@@ -199,6 +244,8 @@ class BenchAgent:
             self.ears.receiver.push(PatchFrame(0, media_time, flags, pcm))
 
     def _tick(self) -> None:
+        if not self._sending:
+            return
         number = self._number
         self._number += 1
         if self.quiet and number % RARE:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import re
 import secrets
+import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +23,9 @@ FRAME = RATE // 50
 REPEAT = 0.5
 """Seconds before an unanswered request is sent again (T1, RFC 3261 §17.1.1.1)."""
 ANSWER_TIMEOUT = 15.0
+EVENT_FRAMES = 5
+EVENT_PACKETS = EVENT_FRAMES + 3
+"""Of one key; the end is said three times."""
 
 _REQUEST = (
     "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{branch};rport\r\nMax-Forwards: 70\r\n{routes}"
@@ -120,6 +124,7 @@ class Call(asyncio.DatagramProtocol):
         """Gets each frame that arrives, decoded, and when."""
         self._burst: deque[bytes] = deque()
         self._told: Callable[[float], None] | None = None
+        self._digits: deque[bytes] = deque()
         self._board = board
         self._uri = f"sip:{number}@{board.target[0]}:{board.target[1]}"
         self._to = f"<{self._uri}>"
@@ -255,10 +260,19 @@ class Call(asyncio.DatagramProtocol):
         self._burst.extend(frames)
         self._told = told
 
+    def press(self, digit: str) -> None:
+        """A key, for 100 ms instead of sound (RFC 4733)."""
+        event = "0123456789*#".index(digit)
+        steps = [(FRAME * n, 0) for n in range(1, EVENT_FRAMES + 1)] + [(FRAME * EVENT_FRAMES, 0x80)] * 3
+        self._digits.extend(struct.pack("!BBH", event, 10 | end, duration) for duration, end in steps)
+
     def _speak(self) -> None:
         if self.ears is not None:
             self.ears.pull()
         if self._remote is None:
+            return
+        if self._digits:
+            self._say_digit(self._remote)
             return
         payload = self._voice[self.sent % 50] if self.talking else self._silence
         told = None
@@ -270,6 +284,14 @@ class Call(asyncio.DatagramProtocol):
         if told is not None:
             told(time.monotonic())
         self._rtp.sendto(bytes(packet), self._remote)
+        self.sent += 1
+
+    def _say_digit(self, remote: tuple[str, int]) -> None:
+        """All packets of an event have the time of its beginning."""
+        payload = self._digits.popleft()
+        at = EVENT_PACKETS - 1 - len(self._digits) % EVENT_PACKETS
+        sequence, when = (self._sequence + self.sent) & 0xFFFF, (self.sent - at) * FRAME & 0xFFFFFFFF
+        self._rtp.sendto(bytes(RtpPacket(101, sequence, when, self._ssrc, payload, marker=at == 0)), remote)
         self.sent += 1
 
 

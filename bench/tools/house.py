@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -69,18 +69,18 @@ def agent_names(count: int) -> list[str]:
     return [f"bench{number}" for number in range(count)]
 
 
-async def seed(data: Path, agents: int) -> None:
-    """Write accounts, queue and flows into a data directory on which nothing runs."""
+async def seed(data: Path, agents: int, flows: Mapping[str, str] | None = None) -> None:
+    """Write accounts, queue and flows (more of them by their entry points) into a data directory on which nothing runs."""
     server = PostgresServer(data, rundir.prepare(data))
     await server.start()
     try:
         async with Database(server.embedded.dsn) as database:
-            await _write(Queries(database), agents)
+            await _write(Queries(database), agents, flows or {})
     finally:
         server.stop()
 
 
-async def _write(queries: Queries, agents: int) -> None:
+async def _write(queries: Queries, agents: int, flows: Mapping[str, str]) -> None:
     def encoded(value: object) -> str:
         return msgspec.json.encode(value).decode()
 
@@ -90,7 +90,8 @@ async def _write(queries: Queries, agents: int) -> None:
         await queries.put_document(demo.KIND_AGENT, name, encoded(AgentConfig(name, name, [QUEUE])))
     queue = QueueConfig(QUEUE, "Bench", wrap_up_codes=[Code("done", "Done")])
     await queries.put_document(demo.KIND_QUEUE, QUEUE, encoded(queue))
-    for number, flow, text in ((PROMPT, "bench-prompt", _PROMPT_FLOW), (WAIT, "bench-wait", _WAIT_FLOW)):
+    more = [(number, f"bench-{number}", text) for number, text in flows.items()]
+    for number, flow, text in ((PROMPT, "bench-prompt", _PROMPT_FLOW), (WAIT, "bench-wait", _WAIT_FLOW), *more):
         await queries.put_document(demo.KIND_FLOW, flow, text)
         await queries.put_document(demo.KIND_ENTRY_POINT, number, encoded(demo.EntryPointConfig(number, number, flow)))
 
