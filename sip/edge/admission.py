@@ -22,6 +22,8 @@ REALM = "switchroom"
 NONCE_SECONDS = 120
 GUARDED = 4_096
 """Sources whose rate is known; a flood of sources costs no more."""
+LOG_SECONDS = 60.0
+"""Between two lines about the same trunk, each with the number of its calls that were refused so far."""
 
 UNAVAILABLE = Refusal(503)
 
@@ -43,6 +45,7 @@ class Admission:
         self._sources = Rates(GUARDED)
         self._trunks = Rates(GUARDED)
         self._flooded: OrderedDict[str, None] = OrderedDict()
+        self._next_log: dict[str, float] = {}
 
     def floods(self, source: str, branch: str, loopback: bool, now: float) -> bool:
         """Whether this source offers more new calls than anybody may; a call that was refused so stays refused."""
@@ -75,7 +78,10 @@ class Admission:
         if over or (trunk.max_calls_per_second and not self._trunks.take(trunk.name, trunk.max_calls_per_second, now)):
             self.refused[trunk.name] += 1
             self._counters.add("invites.trunk-limit")
-            log.warning("a trunk is at its limit", trunk=trunk.name, limit="calls" if over else "calls a second")
+            if now >= self._next_log.get(trunk.name, 0.0):
+                self._next_log[trunk.name] = now + LOG_SECONDS
+                limit, refused = "calls" if over else "calls a second", self.refused[trunk.name]
+                log.warning("a trunk is at its limit", trunk=trunk.name, limit=limit, refused=refused)
             return UNAVAILABLE
         return None
 

@@ -11,13 +11,19 @@ import pytest
 import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from media.control import edge as messages
 from media.control import line
 from media.control.envelope import ControlError
 from sip.digest import Challenge
+from sip.edge.admission import Admission
+from sip.edge.counters import Counters
 from sip.edge.rates import Rates
-from sip.edge.trunks import rewritten
+from sip.edge.secret import Signer
+from sip.edge.settings import LOOPBACK
+from sip.edge.sources import Sources
+from sip.edge.trunks import TrunkCalls, rewritten
 from sip.message import Request, Response
 from sip.uri import split_host_port
 from tests.sip.edge.peers import SDP, FakeCard, Front, Phone, StreamPhone, answer, edge_here
@@ -312,3 +318,16 @@ async def test_a_dialled_contact_means_the_number_in_to(edge: Front, phone: Phon
         await asyncio.sleep(0.01)
     assert (await card.sip.request("INVITE")).target.startswith("sip:+4930777@")
     assert split_host_port(edge.uri)
+
+
+def test_a_trunk_at_its_limit_is_told_once_a_minute_and_how_often_it_was() -> None:
+    """A line for each refused call would fill the disk in the night in which a carrier goes mad."""
+    calls = TrunkCalls(Sources(LOOPBACK))
+    admission = Admission(calls, Signer(b"key"), Counters(), 0.0, loopback=False, wall=lambda: 0.0)
+    mad = messages.Trunk("mad", ["192.0.2.1"], "", max_calls_per_second=1)
+    with capture_logs() as lines:
+        for number in range(1, 1001):
+            admission.limit(mad, number * 0.0001)
+        admission.limit(mad, 60.5)
+        admission.limit(mad, 60.6)
+    assert [line["refused"] for line in lines] == [1, 1000]
