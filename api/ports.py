@@ -85,8 +85,8 @@ class DeskSession(Protocol):
 
 
 class Desks(Protocol):
-    async def open(self, user: User, send: Callable[[dict[str, Any]], None]) -> DeskSession:
-        """Seat `user` at a desk; `send` gets a snapshot now and at each change."""
+    async def open(self, user: User, send: Callable[[dict[str, Any]], None], page: str = "") -> DeskSession:
+        """Seat `user` at a desk; `send` gets a snapshot now and at each change. A `page` that comes again is the same one."""
 
 
 class WebCallers(Protocol):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import secrets
 import ssl
 from collections.abc import Callable
 from types import TracebackType
@@ -150,7 +151,7 @@ class DeskClient:
     # --- the socket ------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        url = "ws" + self._server.removeprefix("http") + "/api/v1/desk"
+        url = f"ws{self._server.removeprefix('http')}/api/v1/desk?page={secrets.token_hex(8)}"
         delay = FIRST_RETRY
         while not self.ended:
             try:

@@ -26,6 +26,8 @@ MOST_HANDSHAKES = 4
 """Of one client at once; each may take seconds of a desk card's time."""
 MEANT = frozenset({1000, 1001})
 """Close codes of a client that is done, or whose page is left (RFC 6455 §7.4.1)."""
+LONGEST_PAGE = 64
+"""Characters of a page's own name that count."""
 LONGEST_REASON = 123
 """Bytes in a close frame (RFC 6455 §5.5)."""
 
@@ -86,7 +88,7 @@ async def desk(socket: WebSocket) -> None:
     await socket.accept()
     outbox = Outbox()
     try:
-        session = await surface.desks.open(user, outbox.put)
+        session = await surface.desks.open(user, outbox.put, socket.query_params.get("page", "")[:LONGEST_PAGE])
     except ApiError as error:
         await _close(socket, 4403 if error.status == 403 else 1013, error.message)
         return

@@ -54,7 +54,7 @@ class Seat:
         self.card = ""
         self.connection = ""
         self.state: str = "none"
-        self.owner: Session | None = None
+        self.owner = ""  # the page that has the softphone
         self.asked: dict[str, tuple[str, str]] = {}
         """Handshakes without an answer yet: card and state, by connection. An offer that is no good takes nothing away."""
         self.shown: dict[str, Any] = {}
@@ -105,7 +105,7 @@ class Desks:
 
     # --- pages ----------------------------------------------------------------------------------------------------
 
-    async def open(self, user: User, send: Callable[[dict[str, Any]], None]) -> Session:
+    async def open(self, user: User, send: Callable[[dict[str, Any]], None], page: str = "") -> Session:
         """Seat a page (api.ports.Desks)."""
         view = self._house.engine.agent(user.id)
         if view is None:
@@ -113,7 +113,7 @@ class Desks:
         seat = self._seat(user.id)
         if len(seat.sessions) >= MOST_PAGES:
             raise ApiError(409, "too-many-pages", f"You have {MOST_PAGES} pages open. Please close some.")
-        session = Session(self, seat, user, send)
+        session = Session(self, seat, user, send, page or uuid7())
         seat.sessions.append(session)
         if seat.away is not None:
             seat.away.cancel()
@@ -133,8 +133,8 @@ class Desks:
         if session not in seat.sessions:
             return
         seat.sessions.remove(session)
-        if seat.owner is session:
-            seat.owner = None
+        if seat.owner == session.page and all(other.page != session.page for other in seat.sessions):
+            seat.owner = ""
         self._presence(seat)
         if not seat.sessions and seat.away is None:
             seat.away = asyncio.get_running_loop().call_later(LOG_OUT_AFTER, self._log_out, seat)
@@ -195,7 +195,7 @@ class Desks:
         finally:
             _, state = seat.asked.pop(connection)
         old = (seat.card, seat.connection)
-        seat.card, seat.connection, seat.state, seat.owner = card, connection, state, session
+        seat.card, seat.connection, seat.state, seat.owner = card, connection, state, session.page
         self._changed(seat)
         if old[1]:
             await self._cards.disconnect(*old, "replaced")
@@ -392,7 +392,7 @@ class Desks:
         return {"contact": view.contact, "deadline": view.until, "codes": codes}
 
     def _softphone(self, seat: Seat, session: Session) -> str:
-        if seat.owner is not None and seat.owner is not session:
+        if seat.owner and seat.owner != session.page:
             return "replaced"
         words = {"connected": "ready", "closed": "none", "failed": "lost"}
         return words.get(seat.state, seat.state)
@@ -406,10 +406,11 @@ class Desks:
 
 
 class Session:
-    """One page of one agent (api.ports.DeskSession)."""
+    """A WebSocket of a page (api.ports.DeskSession); a page that has changed its network may have two for a while."""
 
-    def __init__(self, desks: Desks, seat: Seat, user: User, send: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, desks: Desks, seat: Seat, user: User, send: Callable[[dict[str, Any]], None], page: str) -> None:
         self.seat = seat
+        self.page = page
         self.send = send
         self._desks = desks
         self._user = user

@@ -69,7 +69,7 @@ DeskCommand = Connect | Disconnect | Patch | Unpatch | TakeInventory | Drain | S
 
 
 class ConnectionChanged(msgspec.Struct, frozen=True, tag="connection_changed"):
-    """`lost`: no RTP for 3 s (a muted browser still sends); `connected` again when it is back."""
+    """`lost`: no RTP for 2 s (a muted browser still sends); `connected` again when it is back."""
 
     connection: str
     owner: str

@@ -19,7 +19,7 @@ from media.deskcard.peer import PeerStatistics
 
 log = structlog.get_logger()
 
-TICK = 0.5
+TICK = 0.25
 """Seconds between two looks at all connections."""
 MOST_CONNECTIONS = 1000
 

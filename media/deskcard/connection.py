@@ -22,8 +22,8 @@ from media.patch import PatchSocket
 
 log = structlog.get_logger()
 
-LOST_AFTER = 3.0
-"""Seconds without RTP after which the browser counts as lost."""
+LOST_AFTER = 2.0
+"""Seconds without RTP after which the browser counts as lost: its customer is to hear music within 3 s of silence."""
 MOST_AT_ONCE = 16
 """Frames read from a patch for one wake-up."""
 NEXT: dict[desk.ConnectionState, frozenset[desk.ConnectionState]] = {
@@ -186,7 +186,7 @@ class Connection:
     # --- life ------------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        """Judge absence by the arrival of RTP, send reports; called about twice a second."""
+        """Judge absence by the arrival of RTP, send reports; called a few times a second."""
         if self.state not in ("connected", "lost"):
             return
         self._peer.tick(now)

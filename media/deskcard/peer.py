@@ -186,7 +186,7 @@ class Peer:
     # --- reports ---------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        """Send the reports that are due; call it about twice a second."""
+        """Send the reports that are due; call it a few times a second."""
         if now < self._next_report or self.inbound is None or self.outbound is None:
             return
         self._reports += 1

@@ -198,10 +198,12 @@ class ScriptedDesks:
 
     def __init__(self) -> None:
         self.sessions: list[ScriptedSession] = []
+        self.pages: list[str] = []
         self.opened = asyncio.Event()
         self.refusal: ApiError | None = None
 
-    async def open(self, user: User, send: Callable[[dict[str, Any]], None]) -> ScriptedSession:
+    async def open(self, user: User, send: Callable[[dict[str, Any]], None], page: str = "") -> ScriptedSession:
+        self.pages.append(page)
         if self.refusal is not None:
             raise self.refusal
         if user.role != "agent":

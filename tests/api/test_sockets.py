@@ -57,6 +57,15 @@ async def over(session: ScriptedSession) -> None:
     await asyncio.wait_for(session.closed.wait(), 5)
 
 
+async def test_a_page_may_have_a_name() -> None:
+    world = with_sessions()
+    async with world.served() as address:
+        for path in (DESK, f"{DESK}?page=a1b2", f"{DESK}?page={'x' * 5000}"):
+            async with opened(address, path=path) as socket:
+                await said(socket)
+    assert world.desks.pages == ["", "a1b2", "x" * 64]
+
+
 async def test_a_desk_opens_answers_and_ends() -> None:
     world = with_sessions()
     async with world.served() as address:

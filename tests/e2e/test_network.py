@@ -24,7 +24,7 @@ from playwright.async_api import expect
 
 from exchange.brain.ice import credentials
 from exchange.certificates import check_certificate
-from tests.tools.browser import MICROPHONE_HZ, Agent, chromium
+from tests.tools.browser import MICROPHONE_HZ, Agent, Ears, asleep, chromium
 from tests.tools.ears import Caller
 from tests.tools.network import NotPermitted, World, world
 from tests.tools.switchroom import PASSWORD, Switchroom
@@ -221,6 +221,45 @@ async def test_a_browser_beyond_the_nat_talks_both_ways(house: Switchroom, net: 
         await caller.hang_up()
         await agent.at("wrapup").wait_for()
     assert not agent.complaints
+
+
+async def test_another_network_and_a_sleep_in_one_talk(house: Switchroom, net: World, tmp_path: Path) -> None:
+    async with talking(net, house, tmp_path, "4930705") as (agent, caller):
+        await Ears.open(agent.page, CALLER_HZ)
+        unplugged = time.monotonic()
+        net.unplug()
+        music = await caller.hears_other(MICROPHONE_HZ, after=unplugged)
+        await agent.hears_nothing()
+        net.plug(net.elsewhere)
+        await agent.hears(CALLER_HZ)
+        again = await caller.hears(MICROPHONE_HZ, after=music["t"])
+        await agent.softphone("ready")
+        await house.until(lambda: time.monotonic() - again["t"] > 1.0, 5, "a second of talk")
+
+        slept = time.monotonic()
+        with asleep():
+            music = await caller.hears_other(MICROPHONE_HZ, after=slept)
+            await house.until(lambda: time.monotonic() - slept > 8, 20, "eight seconds of sleep")
+        woke = time.monotonic()
+        again = await caller.hears(MICROPHONE_HZ, after=music["t"])
+        await house.until(lambda: time.monotonic() - again["t"] > 1.0, 5, "a second of talk")
+        await agent.hears(CALLER_HZ)
+        await agent.softphone("ready")
+        await agent.call(state="talking")
+        ears = await Ears.of(agent.page)
+        await caller.hang_up()
+        await agent.at("wrapup").wait_for()
+
+    heard = caller.heard()
+    for what, gone, there in (("network", unplugged, ears.online[-1]), ("sleep", slept, woke)):
+        silent, replaced = heard.replaced(MICROPHONE_HZ, gone)
+        assert replaced - silent < 3.0, f"{what}: music after {replaced - silent:.2f} s"
+        caller_hears = heard.since(MICROPHONE_HZ, there, seconds=0.6)
+        assert caller_hears is not None
+        agent_hears = ears.back(gone if what == "network" else there)
+        spent = max(caller_hears, agent_hears) - there
+        print(f"{what}: music {replaced - silent:.2f}, caller {caller_hears - there:.2f}, agent {agent_hears - there:.2f}")
+        assert spent < 2.0 + ears.held_up(there, there + spent), f"{what}: both heard each other after {spent:.2f} s"
 
 
 async def test_the_agent_hangs_up_and_the_caller_beyond_the_nat_hears_of_it(

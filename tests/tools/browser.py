@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -173,6 +175,69 @@ class Agent(Person):
             await self.at("log-out").click()
             await self.at("login-name").wait_for()
         await super().leave()
+
+
+EARS = """hz => {
+    window.ears = { heard: [], online: [] };
+    const now = () => performance.timeOrigin + performance.now();
+    addEventListener("online", () => window.ears.online.push(now()));
+    setInterval(() => {
+      const tone = Math.abs(__switchroom.remoteTone() - hz) < 3 && __switchroom.remoteLevel() > LOUD;
+      window.ears.heard.push([now(), tone]);
+    }, 50);
+}"""
+
+
+class Ears:
+    """What a page heard, looked at every 50 ms; times are of `time.monotonic`."""
+
+    def __init__(self, heard: list[tuple[float, bool]], online: list[float]) -> None:
+        self.heard, self.online = heard, online
+
+    @classmethod
+    async def open(cls, page: Page, hz: float) -> None:
+        """Begin to listen for this tone."""
+        await page.evaluate(EARS.replace("LOUD", str(LOUD)), hz)
+
+    @classmethod
+    async def of(cls, page: Page) -> Ears:
+        told = await page.evaluate("window.ears")
+        clock = time.monotonic() - time.time()
+        return cls([(at / 1000 + clock, tone) for at, tone in told["heard"]], [at / 1000 + clock for at in told["online"]])
+
+    def back(self, after: float) -> float:
+        """When the tone was there again after it had been missing."""
+        missed = next(at for at, tone in self.heard if at > after and not tone)
+        return next(at for at, tone in self.heard if at > missed and tone)
+
+    def held_up(self, begin: float, end: float) -> float:
+        """Seconds between two times for which the page's clock stood still: a busy machine's doing."""
+        looks = [begin, *(at for at, _ in self.heard if begin < at < end), end]
+        return sum(max(0.0, later - sooner - 0.1) for sooner, later in pairwise(looks))
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that come from it."""
+    found = [pid]
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += family(int(child))
+    return found
+
+
+@contextlib.contextmanager
+def asleep() -> Iterator[None]:
+    """Every browser that this test has started stands still, as on a laptop whose lid is closed."""
+    browsers = [pid for pid in family(os.getpid()) if b"chromium" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]]
+    assert len(browsers) > 3, browsers
+    for pid in browsers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in browsers:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def loaded(page: Page) -> float:

@@ -87,6 +87,13 @@ class Heard:
         """Seconds of 0.1 s windows between two times in which the tone is missing."""
         return 0.1 * sum(level <= above for _, level in tones.windows(self._cut(begin, end), self.rate, hz, 0.1))
 
+    def replaced(self, hz: float, begin: float) -> tuple[float, float]:
+        """From `begin` on: when this tone ends, and when something else is heard in its place."""
+        found = tones.windows(self.samples[self._index(begin) :], self.rate, hz, 0.1)
+        ended = next(at for at, level in found if level < -45)
+        other = next(at for at, level in found if at > ended and level < -45 < self.power(begin + at, begin + at + 0.1) + 5)
+        return begin + ended, begin + other
+
     def _cut(self, begin: float, end: float) -> tones.Samples:
         cut = self.samples[self._index(begin) : self._index(end)]
         assert len(cut) >= 0.9 * (end - begin) * self.rate, "that is not in the recording"

@@ -40,6 +40,11 @@ class World:
         return f"198.18.{self.net}.2"
 
     @property
+    def elsewhere(self) -> str:
+        """The browser's address after it has moved."""
+        return f"198.18.{self.net}.7"
+
+    @property
     def turn(self) -> str:
         return f"198.18.{self.net}.3"
 
@@ -108,6 +113,16 @@ class World:
         """Datagrams that `only_turn` dropped."""
         said = _run(*self.within("out"), "nft", "list", "counter", "inet", "strict", "refused")
         return int(said.split("packets")[1].split()[0])
+
+    def unplug(self) -> None:
+        """Take the browser's machine off its network; what it had opened there hears nothing of that."""
+        _run("ip", "-n", self.namespace("out"), "link", "set", "eth0", "down")
+
+    def plug(self, address: str) -> None:
+        """Give the browser's machine a network again, where it has this address and no other."""
+        space = ["-n", self.namespace("out")]
+        _run("ip", *space, "address", "flush", "dev", "eth0")
+        _address(space, "eth0", f"{address}/24", via=self.public)
 
     def chromium(self, folder: Path) -> Path:
         """A Chromium that runs out in the world."""

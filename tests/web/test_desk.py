@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from conftest import MICROPHONE_HZ, OpenPage, accessible, log_in
 from fake_exchange import FakeExchange
 from playwright.async_api import Browser, Page, expect
@@ -258,27 +260,73 @@ async def test_another_microphone_is_taken_without_a_new_softphone(open_page: Op
     assert len([c for c in desk.commands if c["type"] == "softphone"]) == 1
 
 
-async def test_an_unplugged_microphone_is_said_and_taken_again(browser: Browser, address: str, exchange: FakeExchange) -> None:
+# Remembers the track, so that the test can end or silence it as the device would.
+KEEP_TRACK = """navigator.mediaDevices.getUserMedia = (real => async function (...asked) {
+     const stream = await real.apply(this, asked);
+     window.track = stream.getAudioTracks()[0];
+     return stream;
+   })(navigator.mediaDevices.getUserMedia);"""
+UNPLUG = "() => { window.track.stop(); window.track.dispatchEvent(new Event('ended')); }"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk_with_track(browser: Browser, address: str, exchange: FakeExchange) -> AsyncIterator[Page]:
+    """agent1's page, whose microphone the test has in its hand; the softphone is ready."""
     context = await browser.new_context(base_url=address)
     page = await context.new_page()
-    # Remember the track, so that the test can end it as a pulled plug does.
-    await page.add_init_script(
-        """navigator.mediaDevices.getUserMedia = (real => async function (...asked) {
-             const stream = await real.apply(this, asked);
-             window.track = stream.getAudioTracks()[0];
-             return stream;
-           })(navigator.mediaDevices.getUserMedia);"""
-    )
+    await page.add_init_script(KEEP_TRACK)
     await log_in(page, "agent1")
     await softphone(page, "ready")
-    await page.evaluate("() => { window.track.stop(); window.track.dispatchEvent(new Event('ended')); }")
+    yield page
+    await context.close()
+
+
+async def gone(exchange: FakeExchange) -> None:
+    """Wait until the page's connection has ended at the exchange, which offers nothing then."""
+    tab = exchange.desk("agent1").tabs[0]
+    await exchange.wait(lambda: tab.connection is None or tab.connection.connectionState == "closed")
+
+
+async def test_an_unplugged_microphone_is_said_and_taken_again(desk_with_track: Page, exchange: FakeExchange) -> None:
+    page = desk_with_track
+    await page.evaluate(UNPLUG)
     banner = page.get_by_test_id("banner-microphone")
     await expect(banner).to_contain_text("unplugged")
+    await softphone(page, "none")
+    await gone(exchange)
     desk = exchange.desk("agent1")
     desk.heard.clear()
     await page.evaluate("navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
     await expect(banner).to_have_count(0)
+    await softphone(page, "ready")
     await exchange.wait(lambda: abs(desk.microphone_tone() - MICROPHONE_HZ) < 5)
+
+
+async def test_a_microphone_that_its_device_silences_is_said_and_nothing_is_offered(
+    desk_with_track: Page, exchange: FakeExchange
+) -> None:
+    page = desk_with_track
+    await page.evaluate("() => { window.track.dispatchEvent(new Event('mute')); }")
+    banner = page.get_by_test_id("banner-microphone")
+    await expect(banner).to_contain_text("silenced outside of this page")
+    await softphone(page, "none")
+    await gone(exchange)
+    await page.evaluate("() => { window.track.dispatchEvent(new Event('unmute')); }")
+    await expect(banner).to_have_count(0)
+    await softphone(page, "ready")
+
+
+async def test_a_microphone_that_fails_in_a_call_leaves_the_agent_in_it(desk_with_track: Page, exchange: FakeExchange) -> None:
+    page = desk_with_track
+    await in_call(page, exchange)
+    await page.evaluate(UNPLUG)
+    await expect(page.get_by_test_id("banner-microphone")).to_contain_text("unplugged")
+    await page.wait_for_function(HEARS_TONE, arg=exchange.tone)
+    await softphone(page, "ready")
+    await page.get_by_test_id("call-hangup").click()
+    await page.get_by_test_id("wrapup").wait_for()
+    await softphone(page, "none")
+    await gone(exchange)
 
 
 async def test_a_refused_command_is_said(open_page: OpenPage, exchange: FakeExchange) -> None:

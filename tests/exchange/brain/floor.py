@@ -73,9 +73,9 @@ class Page:
         self.session: Session
         self._floor = floor
 
-    async def open(self) -> Page:
+    async def open(self, page: str = "") -> Page:
         user = User(id=self.agent, name=self.agent, display=self.agent, role="agent")
-        self.session = await self._floor.exchange.desks.open(user, self._show)
+        self.session = await self._floor.exchange.desks.open(user, self._show, page)
         return self
 
     def _show(self, item: dict[str, Any]) -> None:

@@ -340,6 +340,22 @@ async def test_web_callers_have_so_many_pages_and_a_closed_one_makes_room() -> N
         web.open("198.51.100.1", lambda item: None)
 
 
+async def test_a_page_that_comes_by_another_network_keeps_its_softphone() -> None:
+    async with running_floor() as floor:
+        old = await Page(floor, "agent1").open("page-1")
+        connection = await old.ready()
+        again = await Page(floor, "agent1").open("page-1")
+        assert again.now["softphone"]["state"] == "ready"
+        # The old WebSocket's end is noticed late; what it says then takes nothing away.
+        old.session.close(meant=False)
+        assert again.now["softphone"]["state"] == "ready"
+        other = await Page(floor, "agent1").open("page-2")
+        assert other.now["softphone"]["state"] == "replaced"
+        assert floor.exchange.desks._seats["agent1"].connection == connection
+        again.session.close(meant=True)
+        assert (await Page(floor, "agent1").open("page-3")).now["softphone"]["state"] == "ready"
+
+
 async def test_a_softphone_that_comes_back_is_linked_again_without_a_new_patch() -> None:
     async with running_floor() as floor:
         page, call = await to_talk(floor)

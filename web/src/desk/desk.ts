@@ -22,10 +22,18 @@ export interface DeskView {
 }
 
 const NOTICE_MS = 10_000;
+const BEAT_MS = 500;
+/** A clock that stood still for so long: the computer slept, or the browser had stopped this page. */
+const SLEPT_MS = 3_000;
 
+/** With a name of this page, by which the server knows it again when it comes by another network. */
 function deskUrl(): string {
-  return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/api/v1/desk`;
+  const page = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0"));
+  return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/api/v1/desk?page=${page.join("")}`;
 }
+
+/** The browser's word about its network, where it gives one. */
+const network = (navigator as Navigator & { connection?: EventTarget }).connection;
 
 /** Whether the agent is muted in a call that goes on. */
 export function isMuted(snapshot: DeskSnapshot | null): boolean {
@@ -42,20 +50,28 @@ export class Desk {
   #view: DeskView;
   #listeners = new Set<() => void>();
   #noticeTimer: ReturnType<typeof setTimeout> | undefined;
+  #heart: ReturnType<typeof setInterval> | undefined;
   #notification: Notification | null = null;
 
   constructor() {
     this.link = new DeskLink(deskUrl(), {
-      onState: (state) => this.#linkChanged(state),
+      onState: (state, moved) => this.#linkChanged(state, moved),
       onSnapshot: (snapshot) => this.#snapshot(snapshot),
       onRefused: () => {
         // If the session has ended, this answer says so to the whole page; any other failure is the link's to retry.
         get<User>("/api/v1/me").catch(() => undefined);
       },
     });
-    this.softphone = new Softphone(this.link, () => this.#set({ softphone: this.softphone.view }));
+    this.softphone = new Softphone(
+      this.link,
+      () => this.#set({ softphone: this.softphone.view }),
+      () => this.link.hurry(),
+    );
     this.microphone = new Microphone({
-      onChange: () => this.#set({ microphone: this.microphone.view }),
+      onChange: () => {
+        this.#set({ microphone: this.microphone.view });
+        this.softphone.microphoneWorks(this.microphone.view.state === "on");
+      },
       onTrack: (track) => {
         this.#applyMute(track);
         this.softphone.useTrack(track);
@@ -84,13 +100,22 @@ export class Desk {
     this.softphone.start();
     this.link.start();
     void this.microphone.start();
-    window.addEventListener("online", this.#hurry);
-    document.addEventListener("visibilitychange", this.#hurry);
+    window.addEventListener("online", this.#networkChanged);
+    network?.addEventListener("change", this.#networkChanged);
+    document.addEventListener("visibilitychange", this.#looked);
+    let beat = Date.now(); // unlike other clocks, wall time goes on while a computer sleeps
+    this.#heart = setInterval(() => {
+      const before = beat;
+      beat = Date.now();
+      if (beat - before > SLEPT_MS) this.#woke();
+    }, BEAT_MS);
   }
 
   close(): void {
-    window.removeEventListener("online", this.#hurry);
-    document.removeEventListener("visibilitychange", this.#hurry);
+    window.removeEventListener("online", this.#networkChanged);
+    network?.removeEventListener("change", this.#networkChanged);
+    document.removeEventListener("visibilitychange", this.#looked);
+    clearInterval(this.#heart);
     this.#listeners.clear();
     clearTimeout(this.#noticeTimer);
     this.#ring.stop();
@@ -126,14 +151,26 @@ export class Desk {
     if (this.#view.notice) this.#set({ notice: "" });
   };
 
-  #hurry = (): void => {
-    if (document.visibilityState === "visible") this.link.hurry();
+  /** Perhaps: browsers say so for less, too. */
+  #networkChanged = (): void => {
+    if (!navigator.onLine) return;
+    this.link.hurry();
+    this.softphone.suspect();
   };
 
-  #linkChanged(state: LinkState): void {
+  #woke(): void {
+    this.link.hurry();
+    this.softphone.woke();
+  }
+
+  #looked = (): void => {
+    if (document.visibilityState === "visible") this.#networkChanged();
+  };
+
+  #linkChanged(state: LinkState, moved: boolean): void {
     if (state === "open") this.clock.forget();
     else this.#alert(null);
-    this.softphone.linkChanged(state === "open");
+    this.softphone.linkChanged(state === "open", moved);
     this.#set({ link: state });
   }
 
@@ -142,7 +179,8 @@ export class Desk {
     this.#alert(snapshot);
     this.#set({ snapshot });
     if (this.microphone.track !== null) this.#applyMute(this.microphone.track);
-    this.softphone.heard(snapshot.softphone.state);
+    const call = snapshot.contact?.state ?? "none";
+    this.softphone.heard(snapshot.softphone.state, call === "ended" ? "none" : call);
   }
 
   /** The server mutes the call; silencing the track as well keeps a muted word from leaving the room at all. */

@@ -37,6 +37,7 @@ class FarEnd {
 }
 
 let states: LinkState[];
+let moves: boolean[];
 let snapshots: DeskSnapshot[];
 let refused: number;
 let link: DeskLink;
@@ -45,12 +46,16 @@ beforeEach(() => {
   vi.useFakeTimers();
   FarEnd.all = [];
   states = [];
+  moves = [];
   snapshots = [];
   refused = 0;
   link = new DeskLink(
     "ws://desk",
     {
-      onState: (state) => states.push(state),
+      onState: (state, moved) => {
+        states.push(state);
+        moves.push(moved);
+      },
       onSnapshot: (snapshot) => snapshots.push(snapshot),
       onRefused: () => {
         refused += 1;
@@ -162,6 +167,76 @@ describe("connection", () => {
     expect(FarEnd.all).toHaveLength(2);
     vi.advanceTimersByTime(400);
     expect(FarEnd.all).toHaveLength(2);
+  });
+});
+
+describe("doubts", () => {
+  it("are over when the old connection answers first", async () => {
+    const [old] = FarEnd.all;
+    old?.onopen?.();
+    link.hurry();
+    expect(FarEnd.all).toHaveLength(2);
+    const ping = old?.sent.at(-1);
+    expect(ping?.type).toBe("ping");
+    old?.say({ type: "reply", id: ping?.id, ok: true, result: {} });
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(FarEnd.last.closed).toBe(true);
+    expect(old?.closed).toBe(false);
+    expect(states).toEqual(["open"]);
+    expect(FarEnd.all).toHaveLength(2);
+  });
+
+  it("are proved by a new connection that opens first, which is taken", async () => {
+    const [old] = FarEnd.all;
+    old?.onopen?.();
+    const accept = link.request("accept", { offer: "o1" });
+    const failed = expect(accept).rejects.toMatchObject({ code: "not-connected" });
+    link.hurry();
+    FarEnd.last.onopen?.();
+    await failed;
+    expect(old?.closed).toBe(true);
+    expect(states).toEqual(["open", "lost", "open"]);
+    expect(moves).toEqual([false, true, true]);
+    FarEnd.last.say({ type: "desk", time: 7 });
+    expect(snapshots).toEqual([{ type: "desk", time: 7 }]);
+    FarEnd.last.onclose?.();
+    expect(states.at(-1)).toBe("lost");
+    expect(moves.at(-1)).toBe(false);
+  });
+
+  it("open one after the other while there is no network, and end when nobody answers", async () => {
+    FarEnd.last.onopen?.();
+    link.hurry();
+    FarEnd.last.onclose?.();
+    link.hurry();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(FarEnd.all).toHaveLength(3);
+    FarEnd.last.onclose?.();
+    await vi.advanceTimersByTimeAsync(250);
+    expect(FarEnd.all).toHaveLength(4);
+    link.hurry();
+    expect(FarEnd.all).toHaveLength(4);
+    await vi.advanceTimersByTimeAsync(2_750);
+    expect(states).toEqual(["open", "lost"]);
+    expect([FarEnd.all[0]?.closed, FarEnd.last.closed]).toEqual([true, true]);
+    await vi.advanceTimersByTimeAsync(200);
+    FarEnd.last.onopen?.();
+    expect(moves.at(-1)).toBe(true);
+  });
+
+  it("leave nothing behind when the desk closes", async () => {
+    FarEnd.last.onopen?.();
+    link.hurry();
+    link.close();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(FarEnd.all).toHaveLength(2);
+    expect(FarEnd.all.every((one) => one.closed)).toBe(true);
+  });
+
+  it("begin anew what was begun on the network before", () => {
+    link.hurry();
+    expect(FarEnd.all).toHaveLength(2);
+    expect(FarEnd.all[0]?.closed).toBe(true);
   });
 });
 

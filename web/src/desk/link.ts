@@ -7,7 +7,8 @@ import { retryDelay } from "../api/retry";
 export type LinkState = "connecting" | "open" | "lost";
 
 export interface LinkEvents {
-  onState(state: LinkState): void;
+  /** `moved`: the connection before was cut off without a word, as when the network changed under it. */
+  onState(state: LinkState, moved: boolean): void;
   onSnapshot(snapshot: DeskSnapshot): void;
   /** The server did not take the connection (its reason is hidden from pages): perhaps the session has ended. */
   onRefused(): void;
@@ -16,6 +17,9 @@ export interface LinkEvents {
 const CONNECT_MS = 8_000;
 const PING_EVERY_MS = 10_000;
 const PONG_WITHIN_MS = 5_000;
+const PROOF_WITHIN_MS = 3_000;
+const SPARE_RETRY_MS = 250;
+const SPARE_YOUNG_MS = 1_500;
 const REPLY_WITHIN_MS = 10_000;
 
 export class DeskLink {
@@ -27,6 +31,12 @@ export class DeskLink {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
   #ping: ReturnType<typeof setInterval> | undefined;
+  /** Opened beside a connection that may be dead; while one is wanted, a failed one is followed by another. */
+  #spare: WebSocket | null = null;
+  #spareAt = 0;
+  #spareRetry: ReturnType<typeof setTimeout> | undefined;
+  #proving: WebSocket | null = null;
+  #moved = false;
 
   constructor(
     private readonly url: string,
@@ -49,15 +59,22 @@ export class DeskLink {
     clearTimeout(this.#retry);
   }
 
-  /** Try at once instead of waiting for the next retry: the network has just come back. */
+  /**
+   * The network may have changed, or the page has slept: try at once instead of waiting for the next retry. A connection that
+   * is open is asked whether it lives while another one is opened beside it. An answer takes one round trip, opening several:
+   * when the new one is open first, the old one is dead.
+   */
   hurry(): void {
+    if (this.#closed) return;
     if (this.#state === "open") {
-      this.#sendPing();
-    } else if (!this.#closed && this.#socket === null) {
-      clearTimeout(this.#retry);
-      this.#attempt = 0;
-      this.#connect();
+      this.#prove();
+      return;
     }
+    // What was begun on the network before may never end.
+    this.#drop("not-connected", "The connection to the exchange was lost.");
+    clearTimeout(this.#retry);
+    this.#attempt = 0;
+    this.#connect();
   }
 
   /** Send a command and wait for its reply; rejects with a `CommandError`. */
@@ -77,14 +94,22 @@ export class DeskLink {
     const socket = this.make(this.url);
     this.#socket = socket;
     this.#connectTimer = setTimeout(() => this.#lost(socket, true), CONNECT_MS);
-    socket.onopen = () => {
-      clearTimeout(this.#connectTimer);
-      this.#attempt = 0;
-      this.#ping = setInterval(() => this.#sendPing(), PING_EVERY_MS);
-      this.#set("open");
-    };
+    socket.onopen = () => this.#opened(socket);
+    this.#listen(socket);
+  }
+
+  #listen(socket: WebSocket): void {
     socket.onmessage = (event) => this.#message(event.data);
     socket.onclose = () => this.#lost(socket, this.#state !== "open");
+  }
+
+  #opened(socket: WebSocket): void {
+    if (socket !== this.#socket) return;
+    clearTimeout(this.#connectTimer);
+    this.#attempt = 0;
+    this.#ping = setInterval(() => this.#sendPing(PONG_WITHIN_MS), PING_EVERY_MS);
+    this.#set("open");
+    this.#moved = false;
   }
 
   #message(data: unknown): void {
@@ -97,13 +122,63 @@ export class DeskLink {
     this.#replies.take(message);
   }
 
-  #sendPing(): void {
+  #sendPing(within: number): Promise<void> {
     const socket = this.#socket;
-    if (socket === null) return;
-    this.request("ping", {}, PONG_WITHIN_MS).catch((error: unknown) => {
-      // A dead network tells nobody: without an answer the connection is gone, whatever the socket believes.
-      if (error instanceof CommandError && error.code === "timeout") this.#lost(socket, false);
+    if (socket === null) return Promise.resolve();
+    return this.request("ping", {}, within).then(
+      () => undefined,
+      (error: unknown) => {
+        // A dead network tells nobody: without an answer the connection is gone, whatever the socket believes.
+        if (!(error instanceof CommandError && error.code === "timeout") || socket !== this.#socket) return;
+        this.#moved = true;
+        this.#lost(socket, false);
+      },
+    );
+  }
+
+  #prove(): void {
+    const socket = this.#socket;
+    this.#openSpare();
+    if (this.#proving === socket) return;
+    this.#proving = socket;
+    void this.#sendPing(PROOF_WITHIN_MS).then(() => {
+      if (this.#proving !== socket) return;
+      this.#proving = null;
+      this.#dropSpare();
     });
+  }
+
+  #openSpare(): void {
+    if (this.#spare !== null && performance.now() - this.#spareAt < SPARE_YOUNG_MS) return;
+    this.#dropSpare();
+    const spare = this.make(this.url);
+    this.#spare = spare;
+    this.#spareAt = performance.now();
+    spare.onopen = () => {
+      this.#spare = null;
+      this.#proving = null;
+      this.#drop("not-connected", "The connection to the exchange was lost.");
+      this.#moved = true;
+      this.#set("lost");
+      this.#socket = spare;
+      this.#listen(spare);
+      this.#opened(spare);
+    };
+    spare.onclose = () => {
+      this.#spare = null;
+      this.#spareRetry = setTimeout(() => this.#openSpare(), SPARE_RETRY_MS);
+    };
+  }
+
+  #dropSpare(): void {
+    clearTimeout(this.#spareRetry);
+    const spare = this.#spare;
+    this.#spare = null;
+    if (spare === null) return;
+    spare.onopen = spare.onmessage = spare.onclose = null;
+    // Browsers complain in their console of one that is closed before it is open.
+    if (spare.readyState === 0) spare.onopen = () => spare.close();
+    else spare.close();
   }
 
   #lost(socket: WebSocket, refused: boolean): void {
@@ -119,6 +194,8 @@ export class DeskLink {
   #drop(code: string, message: string): void {
     clearTimeout(this.#connectTimer);
     clearInterval(this.#ping);
+    this.#dropSpare();
+    this.#proving = null;
     const socket = this.#socket;
     this.#socket = null;
     if (socket !== null) {
@@ -131,6 +208,6 @@ export class DeskLink {
   #set(state: LinkState): void {
     if (state === this.#state) return;
     this.#state = state;
-    this.events.onState(state);
+    this.events.onState(state, this.#moved);
   }
 }
