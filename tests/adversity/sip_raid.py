@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import os
 import random
+import socket
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -89,6 +90,7 @@ class CallFlood:
 
     to: Address
     kinds: Sequence[Kind]
+    source: str = "127.0.0.1"
     number: str = "5000"
     sent: int = 0
     finals: Counter[int] = field(default_factory=Counter)
@@ -98,13 +100,12 @@ class CallFlood:
     async def __aenter__(self) -> CallFlood:
         self._phone = _Caller(self)
         await self._phone.open(self.source)
+        self._phone.widen()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         assert self._phone is not None
         self._phone.close()
-
-    source: str = "127.0.0.1"
 
     async def call(self, count: int, rate: float) -> None:
         """Place calls."""
@@ -147,6 +148,11 @@ class _Caller(Phone):
         super().__init__()
         self._flood = flood
 
+    def widen(self) -> None:
+        """Room for answers that come in a burst: nobody sends them again."""
+        assert self._transport is not None
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 2**20)
+
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         with contextlib.suppress(BadMessage):
             message = parse(data)
@@ -154,7 +160,7 @@ class _Caller(Phone):
                 self._flood.answered(self, message)
 
 
-async def scan(tool: str, folder: Path, *words: str, timeout: float = 30.0) -> str:
+async def scan(tool: str, *words: str, folder: Path, timeout: float) -> str:
     """Run one of sipvicious's tools to its end; what it printed."""
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name(f"sipvicious_{tool}")),
