@@ -20,6 +20,8 @@ TALK = 1.0
 """Seconds that customer and agent are connected."""
 PATIENCE = 10.0
 """Seconds that a caller waits for an agent."""
+RAMP = 2.0
+"""Seconds at the beginning that say nothing about the rate: no call has ended yet."""
 
 
 @dataclass
@@ -31,6 +33,8 @@ class Offered:
     quiet: bool
     calls: int = 0
     completed: int = 0
+    ends: list[float] = field(default_factory=list)
+    """Seconds from the first call to the end of each completed one."""
     refused: int = 0
     """Got 503."""
     failed: Counter[str] = field(default_factory=Counter)
@@ -42,6 +46,7 @@ class Offered:
     """Seconds from 200 to the agent who talks."""
     usage: Usage = field(default_factory=lambda: Usage(1.0, {}))
     clock_late: float = 0.0
+    start: float = 0.0
 
     @property
     def lost(self) -> float:
@@ -50,8 +55,8 @@ class Offered:
 
     @property
     def throughput(self) -> float:
-        """Completed calls a second."""
-        return self.completed / self.seconds
+        """Completed calls a second while calls were offered, without the beginning, and without what was left at the end."""
+        return sum(RAMP <= end <= self.seconds for end in self.ends) / (self.seconds - RAMP)
 
     def row(self) -> list[str]:
         """For the table."""
@@ -113,7 +118,7 @@ class Exchange:
         clock = self.at.clock
         ticks, late = clock.ticks, clock.late
         loop = asyncio.get_running_loop()
-        start = loop.time()
+        start = run.start = loop.time()
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(usage(self.at.system.data, seconds))
             while (due := start + run.calls / rate) < start + seconds:
@@ -166,6 +171,7 @@ class Exchange:
             else:
                 await call.hang_up()
                 run.completed += 1
+                run.ends.append(loop.time() - run.start)
         except CallFailedError as error:
             if error.code == 503:
                 run.refused += 1

@@ -36,7 +36,8 @@ from media.control.envelope import (
 log = structlog.get_logger()
 
 Handler = Callable[[Any], Awaitable[Any]]
-REMEMBERED_REPLIES = 10_000
+REMEMBERED_REPLIES = 2_000
+"""A command is sent again within seconds of a broken connection or a restart; few hundred have been sent meanwhile."""
 MAX_UNSENT = 16 * 1024 * 1024
 """Bytes; a client that reads nothing is cut off when so much waits for it."""
 

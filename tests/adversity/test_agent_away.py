@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -13,6 +14,9 @@ from tests.tools import tones
 from tests.tools.switchroom import switchroom
 
 pytestmark = [pytest.mark.adversity, pytest.mark.realtime, pytest.mark.timeout(150)]
+
+HEARD = 4.0
+"""Seconds that the second agent is listened to."""
 
 
 def letter(window: tones.Samples, rate: int) -> str:
@@ -28,9 +32,9 @@ async def test_a_lost_agent_s_customer_goes_to_the_next_one_with_its_place(tmp_p
         first = await house.agent("agent1", "--answer-after", "0.2", "--tone", "880", "--contacts", "1")
         await first.event("available")
         saved = tmp_path / "caller.wav"
-        caller = await house.call("--digits", "1", "--seconds", "30", "--caller", "41", "--save", str(saved))
+        caller = await house.call("--digits", "1", "--seconds", "120", "--caller", "41", "--save", str(saved))
         await first.event("audio-in")
-        behind = await house.call("--digits", "1", "--seconds", "30", "--caller", "42")
+        behind = await house.call("--digits", "1", "--seconds", "120", "--caller", "42")
         await behind.event("digits-sent")
 
         async def waits() -> bool:
@@ -49,7 +53,8 @@ async def test_a_lost_agent_s_customer_goes_to_the_next_one_with_its_place(tmp_p
         offer = await second.event("offer")
         assert offer["ani"] == "41", "whose talk broke off comes before who came later"
         await second.event("audio-in")
-        await caller.end(60)
+        await asyncio.sleep(HEARD)
+        await caller.stop()
         await behind.stop()
         await second.stop()
         samples, rate = tones.load(saved)
