@@ -42,12 +42,7 @@ async def measure(rate: int, calls: int, seconds: float, *, record: bool) -> tup
                 if record:
                     await card.do(line.Record(arrived.call, f"r{number}", arrived.party, str(run / "rec")))
                 arrivals.append(arrived)
-            assert card.process is not None
-            process = psutil.Process(card.process.pid)
-            await asyncio.sleep(1)
-            before = sum(process.cpu_times()[:2])
-            await asyncio.sleep(seconds)
-            used = sum(process.cpu_times()[:2]) - before
+            used = await _used(card, seconds)
             ticks = (await card.inventory()).counters["ticks"]
             for arrived in arrivals:
                 await card.do(line.EndCall(arrived.call))
@@ -77,16 +72,21 @@ async def talk(rate: int, calls: int, seconds: float) -> float:
                 both = [line.Link(arrived.party, "agent"), line.Link("agent", arrived.party)]
                 await card.do(line.SetLinks(arrived.call, both))
                 clock.listen(partial(_speak, far, itertools.count(), rate // 50))
-            assert card.process is not None
-            process = psutil.Process(card.process.pid)
-            await asyncio.sleep(1)
-            before = sum(process.cpu_times()[:2])
-            await asyncio.sleep(seconds)
-            used = sum(process.cpu_times()[:2]) - before
+            used = await _used(card, seconds)
             for caller in callers:
                 await caller.hang_up()
         await card.stop()
     return used / seconds / calls * 100
+
+
+async def _used(card: CardProcess, seconds: float) -> float:
+    """Seconds of CPU that a card uses in so many, after one to settle."""
+    assert card.process is not None
+    process = psutil.Process(card.process.pid)
+    await asyncio.sleep(1)
+    before = sum(process.cpu_times()[:2])
+    await asyncio.sleep(seconds)
+    return float(sum(process.cpu_times()[:2]) - before)
 
 
 def address(card: CardProcess) -> tuple[str, int]:

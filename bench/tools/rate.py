@@ -45,7 +45,6 @@ class Offered:
     connects: list[float] = field(default_factory=list)
     """Seconds from 200 to the agent who talks."""
     usage: Usage = field(default_factory=lambda: Usage(1.0, {}))
-    clock_late: float = 0.0
     start: float = 0.0
 
     @property
@@ -115,8 +114,6 @@ class Exchange:
     async def offer(self, rate: float, seconds: float, *, quiet: bool) -> Offered:
         """Calls at an even rate, whatever becomes of them; waits for the last one's end."""
         run = Offered(rate, seconds, quiet)
-        clock = self.at.clock
-        ticks, late = clock.ticks, clock.late
         loop = asyncio.get_running_loop()
         start = run.start = loop.time()
         async with asyncio.TaskGroup() as group:
@@ -126,7 +123,6 @@ class Exchange:
                 run.calls += 1
                 group.create_task(self._one(run))
         run.usage = watching.result()
-        run.clock_late = (clock.late - late) / max(1, clock.ticks - ticks)
         return run
 
     async def settled(self) -> None:

@@ -234,9 +234,8 @@ class House:
         if self.wake_at is not None and self.wake_at <= self._now:
             self.wake_at = None
             self._derive(routing.DeadlineReached(self._now))
-        if min(self._wakes.values(), default=self._now + 1) > self._now:
-            return
-        for contact in [c for c in self.talks if self._wakes.get(c, self._now + 1) <= self._now]:
+        due = {contact for contact, at in self._wakes.items() if at <= self._now}
+        for contact in [contact for contact in self.talks if contact in due]:  # in the talks' order, for replay
             self._place(contact)
             self._feed(contact, flow_inputs.DeadlineReached())
 

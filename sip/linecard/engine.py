@@ -12,14 +12,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
 from sip.linecard import guard
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 LONGEST_WAIT = 0.5
 """Seconds that one wait in pjsip takes at most, should a wake-up datagram ever be lost."""
@@ -67,20 +66,6 @@ class Engine:
         gc.disable()
         self._thread.start()
         return ready
-
-    def ask(self, function: Callable[[], T]) -> Future[T]:
-        """Have `function` called in the thread; any thread may ask."""
-        future: Future[T] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(function())
-            except Exception as error:
-                # Whoever waits for the future gets it.
-                future.set_exception(error)
-
-        self.soon(work)
-        return future
 
     def soon(self, function: Callable[[], None]) -> None:
         """Have `function` called in the thread as soon as it can; any thread may ask."""

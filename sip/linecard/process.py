@@ -96,7 +96,7 @@ class Process:
             self._card.when_empty(lambda: self._loop.call_soon_threadsafe(empty.set))
             return had
 
-        if not await asyncio.wrap_future(self._engine.ask(end)):
+        if not await self._ask(end):
             return
         try:
             await asyncio.wait_for(empty.wait(), LAST_WORDS)
