@@ -14,8 +14,15 @@ import msgspec
 from storage.errors import DatabaseAway
 from storage.migrate import migrate
 
-AWAY = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
-"""What asyncpg raises when the server is not there (any more)."""
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+"""What asyncpg raises when the server is not there (any more), is being shut down, or has run out of something."""
 
 ACQUIRE_SECONDS = 3.0
 

@@ -2,26 +2,32 @@
 
 Group commit to PostgreSQL; when a commit takes over 250 ms, or the server is away, the batch goes to a local spool (fsync) and
 is shipped later, in order, by inserts that may be repeated. A newer epoch in the database stops this writer.
+
+Readers see events in their order, because there is one batch at a time: the next one begins only when the one before is
+known to be committed; a second try waits in its inserts for the first one's end. An epoch begins when no batch of an older
+one is under way: a batch holds the epoch's row locked until its end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import msgspec
 import structlog
 
 from storage.database import AWAY, Database
+from storage.entries import CHANNEL, Batch, LogRow, Position, day_of
 from storage.errors import Superseded
+from storage.history import History
 from storage.rows import STATEMENTS, RowWrite
 from storage.spool import Spool
 
-__all__ = ["EventLog", "LogRow", "LogStatistics", "RowWrite"]
+__all__ = ["Batch", "EventLog", "LogRow", "LogStatistics", "RowWrite"]
 
 log = structlog.get_logger()
 
@@ -31,25 +37,10 @@ SHIP_SECONDS = 5.0
 SPOOL_RETRY = 0.5
 CONNECT_SECONDS = 2.0
 MOST_IN_A_BATCH = 500
-READ_AT_ONCE = 5_000
-KEPT_SNAPSHOTS = 2
 
-
-class LogRow(msgspec.Struct, frozen=True, array_like=True):
-    """One numbered event."""
-
-    epoch: int
-    offset: int
-    at: float
-    kind: str
-    body: bytes
-
-
-class Batch(msgspec.Struct, frozen=True, array_like=True):
-    """What one transaction holds: events and the rows that follow from them."""
-
-    events: list[LogRow]
-    rows: list[RowWrite]
+_HOLDER = "SELECT epoch FROM log_epoch FOR SHARE"
+_HOLDER_AND_NEWS = f"SELECT epoch, pg_notify('{CHANNEL}', '') FROM log_epoch FOR SHARE"  # noqa: S608
+_BAD_ROW = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError)
 
 
 class LogStatistics(msgspec.Struct, frozen=True):
@@ -65,19 +56,22 @@ class LogStatistics(msgspec.Struct, frozen=True):
     database_up: bool
 
 
-class EventLog:
+class EventLog(History):
     """The one writer of this node; an async context manager."""
 
     def __init__(self, database: Database, spool: Path) -> None:
+        super().__init__(database)
         self.epoch = 0
-        self._database = database
         self._spool_path = spool
         self._spool: Spool
         self._offset = 0
+        self._day = date.min
+        self._known_days: set[date] = set()
         self._pending: list[tuple[LogRow | None, Sequence[RowWrite], asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._spooling = False
         self._shipping = asyncio.Event()
+        self._spool_turn = asyncio.Lock()
         self._connection: asyncpg.Connection | None = None
         self._late: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -92,9 +86,9 @@ class EventLog:
         self._spool = await asyncio.to_thread(Spool, self._spool_path)
         connection = await self._connect()
         self.epoch = int(await connection.fetchval("SELECT epoch FROM log_epoch"))
-        while not self._spool.empty:
-            await self._ship_one()
+        await self._ship_leftovers()
         self.epoch = int(await connection.fetchval("UPDATE log_epoch SET epoch = epoch + 1 RETURNING epoch"))
+        self._day = await connection.fetchval("SELECT max(day) FROM log_days") or date.min
         self._tasks = [loop.create_task(self._write(), name="log writer"), loop.create_task(self._ship(), name="log shipper")]
         return self
 
@@ -111,14 +105,22 @@ class EventLog:
         await asyncio.to_thread(self._spool.close)
 
     @property
-    def position(self) -> tuple[int, int]:
-        """Epoch and offset of the newest event."""
-        return self.epoch, self._offset
+    def position(self) -> Position:
+        """The newest event."""
+        return Position(self.epoch, self._offset)
 
-    def append(self, kind: str, body: bytes, at: float, rows: Sequence[RowWrite] = ()) -> asyncio.Future[None]:
+    @property
+    def next_position(self) -> Position:
+        """Where the next event will be: rows that go with it may point at it."""
+        return Position(self.epoch, self._offset + 1)
+
+    def append(
+        self, kind: str, body: bytes, at: float, rows: Sequence[RowWrite] = (), effects: bytes | None = None
+    ) -> asyncio.Future[None]:
         """Number an event and take it; the future is done when it is durable. Fails with Superseded only."""
         self._offset += 1
-        return self._take(LogRow(self.epoch, self._offset, at, kind, body), rows)
+        self._day = max(self._day, day_of(at))  # never back along the log, whatever the clock does: it is part of its order
+        return self._take(LogRow(self.epoch, self._offset, at, kind, body, effects, self._day), rows)
 
     def write(self, rows: Sequence[RowWrite]) -> asyncio.Future[None]:
         """Rows without an event, in order with the others."""
@@ -182,16 +184,22 @@ class EventLog:
                 self._late = attempt
                 attempt.cancel()
             self._spooling = True
+        await self._to_spool(batch)
+
+    async def _to_spool(self, batch: Batch) -> None:
+        """Durable on disk when this returns, and behind everything that waits there."""
         data = msgspec.msgpack.encode(batch)
-        while True:
-            try:
-                await asyncio.to_thread(self._spool.append, data)
-                break
-            except OSError as error:
-                log.critical("the spool cannot be written, effects wait", error=str(error))
-                await asyncio.sleep(SPOOL_RETRY)
-        self._spooled += len(batch.events)
-        self._shipping.set()
+        async with self._spool_turn:
+            self._spooling = True  # the shipper may have ended meanwhile: what comes next must wait behind this batch
+            while True:
+                try:
+                    await asyncio.to_thread(self._spool.append, data)
+                    break
+                except OSError as error:
+                    log.critical("the spool cannot be written, effects wait", error=str(error))
+                    await asyncio.sleep(SPOOL_RETRY)
+            self._spooled += len(batch.events)
+            self._shipping.set()
 
     def _end(self, error: Superseded, futures: list[asyncio.Future[None]]) -> None:
         log.critical("another exchange writes this log now")
@@ -207,35 +215,53 @@ class EventLog:
     async def _ship(self) -> None:
         while True:
             await self._shipping.wait()
-            delay = 0.1
             if self._late is not None:
                 await asyncio.wait({self._late}, timeout=1)
                 self._late = None
                 await self._drop_connection()
-            while not self._spool.empty:
+            delay = 0.1
+            while not await self._all_shipped():
                 try:
-                    await asyncio.wait_for(self._ship_one(), SHIP_SECONDS)
+                    await self._ship_one()
                     delay = 0.1
                 except Superseded as error:
                     self._end(error, [])
                     return
-                except AWAY as error:
+                except (*AWAY, asyncpg.PostgresError) as error:  # it must be shipped some day, whatever is wrong now
                     log.info("database still away", error=str(error) or type(error).__name__)
                     await self._drop_connection()
                     await asyncio.sleep(delay)
                     delay = min(2.0, delay * 2)
+            log.info("spool shipped", events=self._shipped)
+
+    async def _all_shipped(self) -> bool:
+        """Whether nothing waits; then, in the same turn, the writer may go to the database again."""
+        async with self._spool_turn:
+            if not self._spool.empty:
+                return False
             self._shipping.clear()
             self._spooling = False
-            log.info("spool shipped", events=self._shipped)
+            return True
 
     async def _ship_one(self) -> None:
         data = await asyncio.to_thread(self._spool.peek)
         if data is None:
             return
         batch = msgspec.msgpack.decode(data, type=Batch)
-        await self._commit(batch)
+        await asyncio.wait_for(self._commit(batch), SHIP_SECONDS)
         self._shipped += len(batch.events)
         await asyncio.to_thread(self._spool.advance)
+
+    async def _ship_leftovers(self) -> None:
+        """What an earlier process left; refused when another one has had the log since, it is put aside for a person to see."""
+        try:
+            while not self._spool.empty:
+                await self._ship_one()
+        except Superseded:
+            aside = await asyncio.to_thread(self._spool.put_aside)
+            log.critical(
+                "another exchange had the log before this spool was shipped: its events are put aside", file=str(aside)
+            )
 
     # --- the database ---------------------------------------------------------------------------------------------
 
@@ -256,11 +282,12 @@ class EventLog:
                 await self._insert(connection, batch.events)
                 for write in batch.rows:
                     await connection.execute(STATEMENTS[write.statement], *write.args)
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError) as error:
+        except _BAD_ROW as error:
             # One bad row must not hold the log up for ever: the events go in, the row is dropped with a loud word.
             log.error("a row does not fit", error=str(error))
             await self._commit_singly(connection, batch)
         self._commits += 1
+        self._known_days |= {event.day for event in batch.events if event.day is not None}
 
     async def _commit_singly(self, connection: asyncpg.Connection, batch: Batch) -> None:
         async with connection.transaction():
@@ -268,62 +295,33 @@ class EventLog:
         for write in batch.rows:
             try:
                 await connection.execute(STATEMENTS[write.statement], *write.args)
-            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.SyntaxOrAccessError) as error:
+            except _BAD_ROW as error:
                 self._rejected += 1
                 log.error("row dropped", statement=write.statement, error=str(error))
 
     async def _insert(self, connection: asyncpg.Connection, events: list[LogRow]) -> None:
-        holder = await connection.fetchval("SELECT epoch FROM log_epoch FOR SHARE")
+        holder = await connection.fetchval(_HOLDER_AND_NEWS if events else _HOLDER)
         if any(event.epoch < holder for event in events) or self.epoch < holder:
             raise Superseded(f"The log is at epoch {holder}.")
-        if events:
-            await connection.execute(
-                'INSERT INTO event_log (epoch, "offset", at, kind, body)'
-                " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::double precision[], $4::text[], $5::bytea[])"
-                " ON CONFLICT DO NOTHING",
-                [e.epoch for e in events],
-                [e.offset for e in events],
-                [e.at for e in events],
-                [e.kind for e in events],
-                [e.body for e in events],
-            )
+        if not events:
+            return
+        days = [event.day or day_of(event.at) for event in events]
+        await self._begin_days(connection, events, days)
+        await connection.execute(
+            'INSERT INTO event_log (epoch, "offset", at, kind, body, effects, day) SELECT * FROM unnest($1::bigint[],'
+            " $2::bigint[], $3::double precision[], $4::text[], $5::bytea[], $6::bytea[], $7::date[]) ON CONFLICT DO NOTHING",
+            [e.epoch for e in events],
+            [e.offset for e in events],
+            [e.at for e in events],
+            [e.kind for e in events],
+            [e.body for e in events],
+            [e.effects for e in events],
+            days,
+        )
 
-    # --- reading --------------------------------------------------------------------------------------------------
-
-    async def read(self, after: tuple[int, int] = (0, 0)) -> AsyncIterator[LogRow]:
-        """All events after this position, in order."""
-        epoch, offset = after
-        while True:
-            async with self._database.connection() as connection:
-                rows: list[Any] = await connection.fetch(
-                    'SELECT epoch, "offset", at, kind, body FROM event_log WHERE (epoch, "offset") > ($1, $2)'
-                    ' ORDER BY epoch, "offset" LIMIT $3',
-                    epoch,
-                    offset,
-                    READ_AT_ONCE,
-                )
-            for row in rows:
-                yield LogRow(row["epoch"], row["offset"], row["at"], row["kind"], row["body"])
-            if len(rows) < READ_AT_ONCE:
-                return
-            epoch, offset = rows[-1]["epoch"], rows[-1]["offset"]
-
-    async def save_snapshot(self, epoch: int, offset: int, body: bytes) -> None:
-        """Keep the state as of this event; older snapshots go. Raises DatabaseAway."""
-        async with self._database.connection() as connection:
-            await connection.execute(
-                'INSERT INTO snapshots (epoch, "offset", body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', epoch, offset, body
-            )
-            await connection.execute(
-                'DELETE FROM snapshots WHERE (epoch, "offset") NOT IN'
-                ' (SELECT epoch, "offset" FROM snapshots ORDER BY epoch DESC, "offset" DESC LIMIT $1)',
-                KEPT_SNAPSHOTS,
-            )
-
-    async def latest_snapshot(self) -> tuple[int, int, bytes] | None:
-        """Epoch, offset and body of the newest snapshot."""
-        async with self._database.connection() as connection:
-            row = await connection.fetchrow(
-                'SELECT epoch, "offset", body FROM snapshots ORDER BY epoch DESC, "offset" DESC LIMIT 1'
-            )
-        return (row["epoch"], row["offset"], row["body"]) if row is not None else None
+    async def _begin_days(self, connection: asyncpg.Connection, events: list[LogRow], days: list[date]) -> None:
+        """A day's first event: its partition is there, whether it was made ahead or not, and where it begins is noted."""
+        new = {day: event for day, event in reversed(list(zip(days, events, strict=True))) if day not in self._known_days}
+        for day, event in sorted(new.items()):
+            await connection.execute("SELECT make_log_day($1)", day)
+            await connection.execute("INSERT INTO log_days VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", day, *event.position)

@@ -195,6 +195,16 @@ class Queries:
         """Who is calling, for the contacts that a restart finds open."""
         return await self._fetch("SELECT id, ani, dnis, display, cad FROM contacts WHERE id = ANY($1::uuid[])", ids)
 
+    async def decisions(self, contact: str) -> list[Row]:
+        """A contact's decisions in their order, with the effects of their events; those of days that were dropped are gone."""
+        return await self._fetch(
+            'SELECT d.epoch, d."offset", d.index, d.made, e.effects FROM decisions d CROSS JOIN LATERAL (SELECT day FROM'
+            ' log_days WHERE (epoch, "offset") <= (d.epoch, d."offset") ORDER BY epoch DESC, "offset" DESC LIMIT 1) l'
+            ' JOIN event_log e ON e.day = l.day AND e.epoch = d.epoch AND e."offset" = d."offset"'
+            ' WHERE d.contact = $1 ORDER BY d.epoch, d."offset", d.index',
+            contact,
+        )
+
     # --- recordings -----------------------------------------------------------------------------------------------
 
     async def recordings(self, by: Filter) -> Found:

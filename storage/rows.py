@@ -62,8 +62,8 @@ STATEMENTS = {
         WHERE id = $1""",
     "recording_failed": "UPDATE recordings SET state = 'failed', problem = $2 WHERE id = $1 AND state <> 'stored'",
     "decision": """
-        INSERT INTO decisions (offer, contact, agent, queue, made, body)
-        VALUES ($1, $2, $3, $4, to_timestamp($5), $6::jsonb) ON CONFLICT (offer) DO NOTHING""",
+        INSERT INTO decisions (epoch, "offset", index, contact, kind, offer, agent, queue, made)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9)) ON CONFLICT DO NOTHING""",
 }
 
 
@@ -160,5 +160,8 @@ def recording_failed(id: str, problem: str) -> RowWrite:
     return RowWrite("recording_failed", [id, problem])
 
 
-def decision(offer: str, contact: str, agent: str, queue: str, made: float, body: bytes) -> RowWrite:
-    return RowWrite("decision", [offer, contact, agent, queue, made, body.decode()])
+def decision(
+    effect: tuple[int, int, int], contact: str, kind: str, offer: str | None, agent: str | None, queue: str, made: float
+) -> RowWrite:
+    """Where a decision is: epoch and offset of its event, and its number among that event's effects."""
+    return RowWrite("decision", [*effect, contact, kind, offer, agent, queue, made])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -16,14 +18,17 @@ MAX_BATCH = 64 * 1024 * 1024
 
 
 class Spool:
-    """An append-only file of checked frames; methods block and belong in a thread."""
+    """An append-only file of checked frames; methods block and belong in threads, of which one at a time has it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._end = 0
-        self._read = 0
+        self._turn = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._open()
+
+    def _open(self) -> None:
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._read = 0
         self._end = self._sound_end()
         os.ftruncate(self._file, self._end)
 
@@ -40,29 +45,40 @@ class Spool:
     def append(self, data: bytes) -> None:
         """Durable when this returns; raises OSError."""
         frame = _HEAD.pack(len(data), zlib.crc32(data)) + data
-        written = 0
-        while written < len(frame):
-            written += os.pwrite(self._file, frame[written:], self._end + written)
-        os.fdatasync(self._file)
-        self._end += len(frame)
+        with self._turn:
+            written = 0
+            while written < len(frame):
+                written += os.pwrite(self._file, frame[written:], self._end + written)
+            os.fdatasync(self._file)
+            self._end += len(frame)
 
     def peek(self) -> bytes | None:
         """The oldest batch that is not shipped."""
-        if self.empty:
-            return None
-        return self._frame(self._read)
+        with self._turn:
+            return None if self.empty else self._frame(self._read)
 
     def advance(self) -> None:
         """The oldest batch is shipped; an empty spool's file shrinks to nothing."""
-        size, _ = _HEAD.unpack(os.pread(self._file, _HEAD.size, self._read))
-        self._read += _HEAD.size + size
-        if self.empty:
-            os.ftruncate(self._file, 0)
-            os.fdatasync(self._file)
-            self._read = self._end = 0
+        with self._turn:
+            size, _ = _HEAD.unpack(os.pread(self._file, _HEAD.size, self._read))
+            self._read += _HEAD.size + size
+            if self.empty:
+                os.ftruncate(self._file, 0)
+                os.fdatasync(self._file)
+                self._read = self._end = 0
+
+    def put_aside(self) -> Path:
+        """Go on with an empty file; what waits is kept under another name, which is returned."""
+        with self._turn:
+            aside = self._path.with_name(f"{self._path.name}.refused-{time.time_ns()}")
+            os.close(self._file)
+            self._path.rename(aside)
+            self._open()
+            return aside
 
     def close(self) -> None:
-        os.close(self._file)
+        with self._turn:
+            os.close(self._file)
 
     def _frame(self, at: int) -> bytes | None:
         head = os.pread(self._file, _HEAD.size, at)

@@ -1,12 +1,17 @@
-"""For all tests: an asynchronous test that leaves tasks behind fails."""
+"""For all tests: an asynchronous test that leaves tasks behind fails; one PostgreSQL, a database for each that asks."""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
+
+from tests.tools.postgres import PostgresServer
 
 GRACE = 1.0
 """Seconds in which what a test has cancelled or closed may come to its end."""
@@ -28,3 +33,20 @@ async def _no_task_is_left() -> AsyncIterator[None]:
     if left:
         _, left = await asyncio.wait(left, timeout=GRACE)
     assert not left, f"the test leaves tasks behind: {sorted(task.get_name() for task in left)}"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PostgresServer]:
+    """Started for the first test that wants it."""
+    run = Path(tempfile.mkdtemp(prefix="swr-"))
+    found = PostgresServer(tmp_path_factory.mktemp("pg"), run)
+    await found.start()
+    yield found
+    found.stop()
+    shutil.rmtree(run)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def dsn(server: PostgresServer) -> str:
+    """A new empty database."""
+    return await server.database()

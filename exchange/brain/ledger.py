@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from acd.errors import Refused
-from exchange.brain import records
+from exchange.brain import logged, records
 from exchange.brain.clock import EngineClock
 from exchange.brain.house import House, Outcome, freeze
 from exchange.brain.records import Input, Record, Source
@@ -70,7 +70,9 @@ class Ledger:
         record = Record(max(self._clock.now(), self._house.last_at), input, source)
         try:
             outcome = self._house.apply(record)
-            every = [*rows, *self._rows(record, outcome)]
+            effects = logged.encode(outcome.decided)
+            pointers = logged.pointers(self._events.next_position, record.at, outcome.decided)
+            every = [*rows, *self._rows(record, outcome), *pointers]
         except Refused:
             self._refused += 1
             raise
@@ -82,7 +84,7 @@ class Ledger:
             rejected.add_done_callback(self._rejected)
             raise BrokenHouse(str(error)) from error
         self._inputs += 1
-        durable = self._events.append(KIND, records.encode(record, secret=secret), record.at, every)
+        durable = self._events.append(KIND, records.encode(record, secret=secret), record.at, every, effects)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((durable, done, record, outcome))
         self._some.set()

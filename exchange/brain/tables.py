@@ -121,9 +121,6 @@ def _of_effect(house: House, record: Record, effect: decided.Effect) -> list[Row
             if talk is not None and talk.recording:
                 found.append(rows.recording_opened(talk.recording, contact, "call", queue, agent, record.at))
             return found
-        case decided.OfferMade(offer, contact, agent, queue):
-            body = msgspec.json.encode(effect.decision)
-            return [rows.decision(offer, contact, agent, queue, record.at, body)]
         case decided.ContactFinal(contact, final, queue, agent, waited, talked):
             return [rows.contact_ended(contact, record.at, final, waited, talked, queue or None, agent or None)]
         case decided.VisitEnded():

@@ -10,13 +10,17 @@ import uuid
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 
 from storage import rows
 from storage.database import Database
 from storage.errors import BadSearch, Superseded
-from storage.log import EventLog, LogRow
+from storage.history import History
+from storage.log import Batch, EventLog, LogRow
+from storage.migrate import migrate, migrations
 from storage.queries import Filter, Queries
+from storage.spool import Spool
 from tests.tools.postgres import PostgresServer
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="session")]
@@ -112,11 +116,6 @@ async def test_a_hung_and_a_killed_server_cost_nothing(tmp_path: Path) -> None:
 
 
 async def test_what_a_crash_left_in_the_spool_is_shipped_first_and_a_torn_tail_dropped(dsn: str, tmp_path: Path) -> None:
-    import msgspec
-
-    from storage.log import Batch
-    from storage.spool import Spool
-
     async with Database(dsn) as database:
         async with EventLog(database, tmp_path / "spool") as log:
             await log.append("k", b"1", 1.0)
@@ -130,6 +129,95 @@ async def test_what_a_crash_left_in_the_spool_is_shipped_first_and_a_torn_tail_d
         async with EventLog(database, tmp_path / "spool") as log:
             await log.append("k", b"4", 4.0)
             assert [r.body for r in await everything(log)] == [b"1", b"2", b"3", b"4"]
+
+
+async def test_what_another_exchange_overtook_is_put_aside_and_the_next_one_starts(dsn: str, tmp_path: Path) -> None:
+    async with Database(dsn) as database:
+        async with EventLog(database, tmp_path / "spool") as log:
+            await log.append("k", b"1", 1.0)
+        spool = Spool(tmp_path / "spool")
+        spool.append(msgspec.msgpack.encode(Batch([LogRow(1, 2, 2.0, "k", b"2")], [])))
+        spool.close()
+        async with EventLog(database, tmp_path / "of another node"):
+            pass
+        async with EventLog(database, tmp_path / "spool") as log:
+            await log.append("k", b"3", 3.0)
+            assert [(r.epoch, r.body) for r in await everything(log)] == [(1, b"1"), (3, b"3")]
+        (aside,) = tmp_path.glob("spool.refused-*")
+        kept = Spool(aside)
+        assert b"k" in (kept.peek() or b"")
+        kept.close()
+
+
+async def test_effects_go_with_their_event_and_through_the_spool(dsn: str, tmp_path: Path) -> None:
+    contact = str(uuid.uuid4())
+    pointer = rows.decision((1, 2, 3), contact, "offer", "o", "a", "q", 2.0)
+    async with Database(dsn) as database, EventLog(database, tmp_path / "spool") as log:
+        await log.append("k", b"1", 1.0, effects=b"one")
+        await log.append("k", b"2", 2.0, [pointer], b"two")
+        await log._to_spool(Batch([LogRow(1, 3, 3.0, "k", b"3", b"three")], []))
+        await log.append("k", b"4", 4.0)
+        async with asyncio.timeout(10):
+            while not log.statistics().database_up:
+                await asyncio.sleep(0.01)
+        assert [r.effects for r in await everything(log)][:3] == [b"one", b"two", b"three"]
+        (found,) = await Queries(database).decisions(contact)
+        assert (found["epoch"], found["offset"], found["index"], found["effects"]) == (1, 2, 3, b"two")
+
+
+async def test_nothing_is_lost_or_overtaken_while_the_spool_empties(dsn: str, tmp_path: Path) -> None:
+    """The writer puts batches into the spool while the shipper takes the last ones out of it, in all their turns."""
+    async with Database(dsn) as database, EventLog(database, tmp_path / "spool") as log:
+        appended = 0
+        for turn in range(150):
+            log._spooling = log._spooling or turn % 3 == 0  # as after a slow commit: the next batch goes to the spool
+            await asyncio.gather(*(log.append("k", b"", 1.0) for _ in range(turn % 2 + 1)))
+            appended += turn % 2 + 1
+            while (turn % 5 == 0 and not log._spool.empty) or (turn % 8 == 0 and log._spooling):
+                await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while not log.statistics().database_up:
+                await asyncio.sleep(0.01)
+        statistics = log.statistics()
+        assert 0 < statistics.spooled == statistics.shipped < appended
+        connection = await asyncpg.connect(dsn)
+        found = await connection.fetch('SELECT "offset" FROM event_log ORDER BY ctid')
+        await connection.close()
+        assert [row["offset"] for row in found] == list(range(1, appended + 1)), "in the order in which they became visible"
+
+
+async def test_days_have_partitions_and_never_go_back(dsn: str, tmp_path: Path) -> None:
+    """The clock steps back over midnight: the log's order and its days stay the same, also for the next writer."""
+    noon = 43_200.0
+    async with Database(dsn) as database:
+        async with EventLog(database, tmp_path / "spool") as log:
+            for number, at in enumerate((noon, noon + 86_400, noon, noon + 3 * 86_400)):
+                await log.append("k", bytes([number]), at)
+        async with EventLog(database, tmp_path / "spool") as log:
+            await log.append("k", b"\x04", noon)
+            found = await everything(log)
+            assert [(r.body[0], r.day.day if r.day else 0) for r in found] == [(0, 1), (1, 2), (2, 2), (3, 4), (4, 4)]
+            assert [r.body[0] async for r in log.read((1, 2))] == [2, 3, 4]
+            assert [r.body[0] async for r in log.read((2, 0))] == [4]
+            assert await log.end() == (2, 1)
+        connection = await asyncpg.connect(dsn)
+        days = await connection.fetch('SELECT day::text, epoch, "offset" FROM log_days ORDER BY day')
+        assert [tuple(r) for r in days] == [("1970-01-01", 1, 1), ("1970-01-02", 1, 2), ("1970-01-04", 1, 4)]
+        await connection.close()
+
+
+async def test_an_older_log_is_carried_over(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await migrate(connection, migrations()[:1])
+    old = [(1, 1, 86_000.0), (1, 2, 90_000.0), (2, 1, 80_000.0), (2, 2, 200_000.0)]
+    for epoch, offset, at in old:
+        await connection.execute("INSERT INTO event_log VALUES ($1, $2, $3, 'k', $4)", epoch, offset, at, bytes([offset]))
+    await connection.close()
+    async with Database(dsn) as database:
+        found = [row async for row in History(database).read()]
+        assert [(r.epoch, r.offset, r.at) for r in found] == old
+        assert [r.day.day if r.day else 0 for r in found] == [1, 2, 2, 3]
+        assert [(r.body, r.effects) for r in found] == [(bytes([offset]), None) for _, offset, _ in old]
 
 
 async def test_migrations_run_once_even_from_two_at_a_time(dsn: str) -> None:

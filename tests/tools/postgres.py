@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -37,7 +38,8 @@ class PostgresServer:
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for each in [*map(int, children), pid]:
-            os.kill(each, number)
+            with contextlib.suppress(ProcessLookupError):  # a backend that has just ended by itself
+                os.kill(each, number)
 
     def kill(self) -> None:
         """`kill -9` of everything."""

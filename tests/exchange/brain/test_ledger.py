@@ -12,14 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import acd.events as routing
+from acd.effects import NobodyFor, OfferMade
 from acd.errors import Refused
 from exchange.brain import ledger as ledger_module
-from exchange.brain import records
+from exchange.brain import logged, records
 from exchange.brain.clock import EngineClock
 from exchange.brain.house import House, Outcome, freeze, thaw
 from exchange.brain.ledger import KIND, REJECTED, BrokenHouse, Ledger
 from exchange.brain.records import Input, Record
 from exchange.brain.recovery import recover
+from storage.entries import Position
 from storage.errors import DatabaseAway, Superseded
 from storage.log import EventLog, LogRow
 from storage.rows import RowWrite
@@ -46,8 +48,14 @@ class QueueLog:
     def position(self) -> tuple[int, int]:
         return self.epoch, len(self.rows)
 
-    def append(self, kind: str, body: bytes, at: float, rows: Sequence[RowWrite] = ()) -> asyncio.Future[None]:
-        self.rows.append(LogRow(self.epoch, len(self.rows) + 1, at, kind, body))
+    @property
+    def next_position(self) -> Position:
+        return Position(self.epoch, len(self.rows) + 1)
+
+    def append(
+        self, kind: str, body: bytes, at: float, rows: Sequence[RowWrite] = (), effects: bytes | None = None
+    ) -> asyncio.Future[None]:
+        self.rows.append(LogRow(self.epoch, len(self.rows) + 1, at, kind, body, effects))
         self.writes.append(list(rows))
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._futures.append(future)
@@ -199,6 +207,29 @@ async def test_rows_go_with_their_record_those_of_the_caller_first() -> None:
     async with desk.running() as ledger:
         await ledger.put(records.Routing(CONFIGURED), None, [mine])
     assert desk.log.writes == [[mine, follows]]
+
+
+async def test_effects_are_logged_and_decisions_point_into_them() -> None:
+    desk = Desk(QueueLog(at_once=True))
+    agent = [
+        routing.AgentReachable(0.0, "agent1", True),
+        routing.AgentStateChosen(0.0, "agent1", "available"),
+    ]
+    waiting = [routing.ContactArrived(0.0, contact_id(1)), routing.ContactQueued(0.0, contact_id(1), "sales")]
+    async with desk.running() as ledger:
+        await ledger.put(records.Routing(CONFIGURED))
+        await ledger.put(logged_in())
+        for event in (*waiting, *agent):
+            await ledger.put(records.Routing(event))
+    effects = [logged.decode(row.effects) for row in desk.log.rows]
+    twin = new_house()
+    assert effects == [twin.apply(records.decode(row.body)).decided for row in desk.log.rows]
+    pointers = [write.args for writes in desk.log.writes for write in writes if write.statement == "decision"]
+    assert [pointer[4] for pointer in pointers] == ["nobody", "offer"]
+    for epoch, offset, number, contact, kind, *_ in pointers:
+        effect = effects[offset - 1][number]
+        assert isinstance(effect, NobodyFor if kind == "nobody" else OfferMade)
+        assert (epoch, effect.contact) == (1, contact)
 
 
 async def test_time_never_goes_back_behind_the_log() -> None:

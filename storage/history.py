@@ -1,0 +1,111 @@
+"""The event log as it is read: from a position on, in order; and the snapshots that spare reading it from its beginning."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import date
+
+from storage.database import Database
+from storage.entries import BEGINNING, LogRow, Position
+
+READ_AT_ONCE = 5_000
+KEPT_SNAPSHOTS = 2
+
+
+class History:
+    """Reads over one database; every method may raise DatabaseAway."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, after: tuple[int, int] = BEGINNING) -> AsyncIterator[LogRow]:
+        """All events after this position, in order."""
+        place = Position(*after)
+        day = await self.day(place)
+        while True:
+            rows = await self.some(place, day)
+            for row in rows:
+                yield row
+            if len(rows) < READ_AT_ONCE:
+                return
+            place, day = rows[-1].position, rows[-1].day
+
+    async def some(self, after: Position, day: date | None, most: int = READ_AT_ONCE) -> list[LogRow]:
+        """The next events; `day` is of that position (see `day`), so that older partitions are not looked at."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                'SELECT epoch, "offset", at, kind, body, effects, day FROM event_log'
+                ' WHERE day >= $1 AND (day, epoch, "offset") > ($1, $2, $3) ORDER BY day, epoch, "offset" LIMIT $4',
+                day or date.min,
+                *after,
+                most,
+            )
+        return [LogRow(*row) for row in rows]
+
+    async def day(self, position: Position) -> date | None:
+        """The day in which this position lies; None before the first event."""
+        async with self._database.connection() as connection:
+            found: date | None = await connection.fetchval(
+                'SELECT day FROM log_days WHERE (epoch, "offset") <= ($1, $2) ORDER BY epoch DESC, "offset" DESC LIMIT 1',
+                *position,
+            )
+        return found
+
+    async def end(self) -> Position:
+        """The newest event."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                'SELECT epoch, "offset" FROM event_log WHERE day >= (SELECT max(day) FROM log_days)'
+                ' ORDER BY day DESC, epoch DESC, "offset" DESC LIMIT 1'
+            )
+        return Position(*row) if row is not None else BEGINNING
+
+    # --- readers --------------------------------------------------------------------------------------------------
+
+    async def begin_reader(self, name: str, after: Position) -> Position:
+        """Where the reader of this name is; a new one is put down at `after`."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                'INSERT INTO log_readers (name, epoch, "offset") VALUES ($1, $2, $3)'
+                ' ON CONFLICT (name) DO UPDATE SET seen = now() RETURNING epoch, "offset"',
+                name,
+                *after,
+            )
+        return Position(*row) if row is not None else after
+
+    async def move_reader(self, name: str, position: Position) -> None:
+        """The reader is done with everything up to this event; it never goes back."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                'UPDATE log_readers SET epoch = $2, "offset" = $3, seen = now()'
+                ' WHERE name = $1 AND (epoch, "offset") <= ($2, $3)',
+                name,
+                *position,
+            )
+
+    async def forget_reader(self, name: str) -> None:
+        """It will not come back: nothing is kept for it any more."""
+        async with self._database.connection() as connection:
+            await connection.execute("DELETE FROM log_readers WHERE name = $1", name)
+
+    # --- snapshots ------------------------------------------------------------------------------------------------
+
+    async def save_snapshot(self, epoch: int, offset: int, body: bytes) -> None:
+        """Keep the state as of this event; older snapshots go."""
+        async with self._database.connection() as connection, connection.transaction():
+            await connection.execute(
+                'INSERT INTO snapshots (epoch, "offset", body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', epoch, offset, body
+            )
+            await connection.execute(
+                'DELETE FROM snapshots WHERE (epoch, "offset") NOT IN'
+                ' (SELECT epoch, "offset" FROM snapshots ORDER BY epoch DESC, "offset" DESC LIMIT $1)',
+                KEPT_SNAPSHOTS,
+            )
+
+    async def latest_snapshot(self) -> tuple[int, int, bytes] | None:
+        """Epoch, offset and body of the newest snapshot."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                'SELECT epoch, "offset", body FROM snapshots ORDER BY epoch DESC, "offset" DESC LIMIT 1'
+            )
+        return (row["epoch"], row["offset"], row["body"]) if row is not None else None
