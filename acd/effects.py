@@ -6,15 +6,38 @@ from typing import Literal
 
 import msgspec
 
-from acd.model import AgentState, ContactState, Decision, DeferredState, FinalState
+from acd.model import (
+    AgentState,
+    Channel,
+    ContactState,
+    Decision,
+    DeferredState,
+    FinalState,
+    Target,
+    VisitKind,
+    WorkView,
+)
 
-WithdrawnWhy = Literal["customer-left", "rona", "declined", "unreachable", "agent-left", "flowed-out", "failed"]
+WithdrawnWhy = Literal[
+    "customer-left", "rona", "declined", "unreachable", "agent-left", "flowed-out", "failed", "taken", "cancelled", "changed"
+]
+"""`taken`: somebody else has the contact by a supervisor's or an agent's hand; `changed`: queue or need are new."""
 
-ReleasedWhy = Literal["agent", "customer", "system", "flow", "connect-failed", "agent-lost"]
+ReleasedWhy = Literal[
+    "agent", "customer", "system", "flow", "connect-failed", "agent-lost", "transferred", "requeued", "not-reached", "resumed"
+]
 
-SegmentHow = Literal["handled", "failed", "connect-failed", "agent-lost"]
+SegmentHow = Literal["handled", "transferred", "failed", "connect-failed", "agent-lost", "not-reached"]
 
-NobodyWhy = Literal["nobody-logged-in", "nobody-available"]
+NobodyWhy = Literal["nobody-logged-in", "nobody-with-the-skill", "nobody-available"]
+
+OverflowWhy = Literal["wait", "size", "ewt", "closed", "nobody-logged-in", "nobody-with-the-skill", "period"]
+
+VisitReason = Literal[
+    "", "unqueued", "overflow", "elsewhere", "callback", "expired", "unreachable", "moved", "transferred", "called-in", "cancelled"
+]
+"""Why a visit flowed out or failed: `elsewhere`: answered from another queue; `callback`: goes on as a callback; `moved`: by a
+supervisor; the callback's: `expired`, `unreachable`, `called-in`, `cancelled`."""
 
 
 class OfferMade(msgspec.Struct, frozen=True, tag="offer-made"):
@@ -27,6 +50,11 @@ class OfferMade(msgspec.Struct, frozen=True, tag="offer-made"):
     deadline: float
     waited: float
     decision: Decision
+    channel: Channel = "voice"
+    visit: str = ""
+    callback: bool = False
+    auto: bool = False
+    """The agent has it at once: `Assigned` comes next."""
 
 
 class OfferWithdrawn(msgspec.Struct, frozen=True, tag="offer-withdrawn"):
@@ -36,15 +64,24 @@ class OfferWithdrawn(msgspec.Struct, frozen=True, tag="offer-withdrawn"):
     contact: str
     agent: str
     why: WithdrawnWhy
+    queue: str = ""
+    seconds: float = 0.0
+    """How long it was out."""
+    reason: str = ""
+    """The agent's, when declined."""
 
 
 class Assigned(msgspec.Struct, frozen=True, tag="assigned"):
-    """Join contact and agent."""
+    """Join contact and agent; of a callback: dial the customer for the agent, and say CallbackAnswered or CallbackFailed."""
 
     contact: str
     agent: str
     queue: str
     offer: str
+    """Empty when it was picked or forced."""
+    channel: Channel = "voice"
+    callback: bool = False
+    by: str = ""
 
 
 class Released(msgspec.Struct, frozen=True, tag="released"):
@@ -53,10 +90,19 @@ class Released(msgspec.Struct, frozen=True, tag="released"):
     contact: str
     agent: str
     why: ReleasedWhy
+    by: str = ""
+
+
+class Parked(msgspec.Struct, frozen=True, tag="parked"):
+    """The conversation rests with its agent, or goes on."""
+
+    contact: str
+    agent: str
+    on: bool
 
 
 class AgentChanged(msgspec.Struct, frozen=True, tag="agent-changed"):
-    """The agent's state, its code, or what they will have next, is new."""
+    """The agent's state, its code, what they work on, or what they will have next, is new."""
 
     agent: str
     state: AgentState
@@ -67,6 +113,9 @@ class AgentChanged(msgspec.Struct, frozen=True, tag="agent-changed"):
     next_state: DeferredState
     next_code: str
     contact: str = ""
+    channels: dict[Channel, str] = {}
+    works: tuple[WorkView, ...] = ()
+    by: str = ""
 
 
 class ContactChanged(msgspec.Struct, frozen=True, tag="contact-changed"):
@@ -76,6 +125,7 @@ class ContactChanged(msgspec.Struct, frozen=True, tag="contact-changed"):
     state: ContactState
     queue: str
     agent: str
+    channel: Channel = "voice"
 
 
 class ContactFinal(msgspec.Struct, frozen=True, tag="contact-final"):
@@ -89,6 +139,24 @@ class ContactFinal(msgspec.Struct, frozen=True, tag="contact-final"):
     """The last agent; empty when it never had one."""
     waited: float
     talked: float
+    channel: Channel = "voice"
+    entry_point: str = ""
+    arrived_at: float = 0.0
+
+
+class VisitStarted(msgspec.Struct, frozen=True, tag="visit-started"):
+    """A stay in a queue begins; `estimate` is the wait that was predicted (None: unknown, or answered at once)."""
+
+    visit: str
+    contact: str
+    queue: str
+    channel: Channel
+    kind: VisitKind
+    at: float
+    priority: int
+    estimate: float | None = None
+    p90: float | None = None
+    entry_point: str = ""
 
 
 class VisitEnded(msgspec.Struct, frozen=True, tag="visit-ended"):
@@ -105,6 +173,13 @@ class VisitEnded(msgspec.Struct, frozen=True, tag="visit-ended"):
     talked: float
     within: bool
     """`waited` is within the queue's service level."""
+    channel: Channel = "voice"
+    kind: VisitKind = "direct"
+    reason: VisitReason = ""
+    to: Target | None = None
+    """Where it overflowed to."""
+    answered_at: float | None = None
+    """When the first agent of this visit had it."""
 
 
 class SegmentStarted(msgspec.Struct, frozen=True, tag="segment-started"):
@@ -116,6 +191,11 @@ class SegmentStarted(msgspec.Struct, frozen=True, tag="segment-started"):
     queue: str
     visit: str
     started: float
+    channel: Channel = "voice"
+    waited: float = 0.0
+    """Seconds of this visit without an agent so far."""
+    first: bool = True
+    """The first of its visit."""
 
 
 class SegmentEnded(msgspec.Struct, frozen=True, tag="segment-ended"):
@@ -132,12 +212,7 @@ class SegmentEnded(msgspec.Struct, frozen=True, tag="segment-ended"):
     talk: float
     wrap_up: float
     code: str
-
-
-class WakeAt(msgspec.Struct, frozen=True, tag="wake-at"):
-    """Send `DeadlineReached` at this engine time; replaces the time asked for before."""
-
-    at: float
+    channel: Channel = "voice"
 
 
 class NobodyFor(msgspec.Struct, frozen=True, tag="nobody-for"):
@@ -149,17 +224,86 @@ class NobodyFor(msgspec.Struct, frozen=True, tag="nobody-for"):
     decision: Decision
 
 
+class Overflowed(msgspec.Struct, frozen=True, tag="overflowed"):
+    """The contact left its queue by a rule: into another queue, team or agent it goes by itself, the rest is the shell's."""
+
+    contact: str
+    queue: str
+    why: OverflowWhy
+    to: Target | None
+    """None: back to its flow."""
+
+
+class CallbackChanged(msgspec.Struct, frozen=True, tag="callback-changed"):
+    """A callback was taken, will be tried again at `at`, or is over."""
+
+    contact: str
+    queue: str
+    state: Literal["waiting", "scheduled", "dialling", "answered", "over"]
+    why: str = ""
+    at: float = 0.0
+    tries: int = 0
+    by: str = ""
+
+
+class QueueChanged(msgspec.Struct, frozen=True, tag="queue-changed"):
+    """A queue opened or closed."""
+
+    queue: str
+    closed: bool
+    why: Literal["hours", "supervisor"]
+    by: str = ""
+
+
+class BroadcastSent(msgspec.Struct, frozen=True, tag="broadcast-sent"):
+    """Show the message to these agents."""
+
+    message: str
+    agents: tuple[str, ...]
+    by: str
+
+
+class WakeAt(msgspec.Struct, frozen=True, tag="wake-at"):
+    """Send `DeadlineReached` at this engine time; replaces the time asked for before."""
+
+    at: float
+
+
+class GoOn(msgspec.Struct, frozen=True, tag="go-on"):
+    """Send `Continue` soon: there is work left that was too much for one event."""
+
+
 Effect = (
     OfferMade
     | OfferWithdrawn
     | Assigned
     | Released
+    | Parked
     | AgentChanged
     | ContactChanged
     | ContactFinal
+    | VisitStarted
     | VisitEnded
     | SegmentStarted
     | SegmentEnded
-    | WakeAt
     | NobodyFor
+    | Overflowed
+    | CallbackChanged
+    | QueueChanged
+    | BroadcastSent
+    | WakeAt
+    | GoOn
 )
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[list[Effect]] = msgspec.msgpack.Decoder(list[Effect])
+
+
+def encode(effects: list[Effect]) -> bytes:
+    """A list of effects as the log keeps it."""
+    return _encoder.encode(effects)
+
+
+def decode(body: bytes) -> list[Effect]:
+    """The effects of a log body; raises ValueError."""
+    return _decoder.decode(body)
