@@ -1,173 +1,177 @@
 """Agents' states: what they choose, what is deferred, what ends by itself.
 
-Every state has an exit: logged-out by logging in; idle and not-responding by choice (a pause after a failed connection also by
-time); available by an offer; reserved by its deadline; engaged by the contact's end or the agent's loss; wrap-up by its limit.
+Every state has an exit: logged-out by logging in; idle and not-responding by choice (a pause also by time); available by an offer;
+reserved by its deadline; engaged by the contact's end or the agent's loss; wrap-up by the agent, its limit or a supervisor, who
+may force any state.
 """
 
 from __future__ import annotations
 
-from acd.effects import SegmentEnded, WithdrawnWhy
+from acd.capacity import ALL, bits
+from acd.cases import Contact
+from acd.effects import WithdrawnWhy
+from acd.entry import nobody_left
 from acd.errors import Refused
-from acd.events import AgentLoggedIn, AgentLoggedOut, AgentReachable, AgentStateChosen, WrapUpDone, WrapUpExtended
+from acd.events import AgentLoggedIn, AgentLoggedOut, AgentReachable, AgentStateChosen
 from acd.matching import seek_agent, seek_contact
 from acd.offers import close_offer
-from acd.state import Agent, Contact, Floor, Segment
-
-FADE = 0.98
-"""How much of a queue's history stays when something new is seen: the last fifty or so count."""
+from acd.people import Agent
+from acd.segments import end_segment, end_talk
+from acd.state import Floor
+from acd.visits import advance
 
 
 def log_in(floor: Floor, event: AgentLoggedIn) -> None:
-    """Idle without a code."""
+    """Idle without a code, with a clean sheet."""
     agent = floor.agent(event.agent)
-    if agent.state != "logged-out":
+    if agent.presence != "logged-out":
         raise Refused("already-logged-in", f"{agent.id} is logged in")
-    floor.change_agent(agent, "idle")
+    agent.presence, agent.code = "idle", ""
+    agent.handled = agent.offered_order = 0
+    agent.misses = {}
+    floor.settle(agent)
+    agent.busy = agent.ready = agent.occupancy = 0.0
 
 
 def log_out(floor: Floor, event: AgentLoggedOut) -> None:
-    """At once, or after the present contact while engaged."""
+    """At once, or after the present contacts while engaged."""
     agent = floor.agent(event.agent)
-    if agent.state == "logged-out":
+    if agent.presence == "logged-out":
         raise Refused("not-logged-in", f"{agent.id} is not logged in")
-    if agent.state == "engaged":
+    if any(work.state == "engaged" for work in agent.works):
         agent.next_state, agent.next_code = "logged-out", ""
-        floor.tell_agent(agent)
+        floor.settle(agent, by=event.by)
         return
-    leave(floor, agent)
+    leave(floor, agent, event.by)
 
 
 def choose_state(floor: Floor, event: AgentStateChosen) -> None:
     """Take the chosen state at once, or keep it for when offer, talk and wrap-up are over."""
     agent = floor.agent(event.agent)
-    if agent.state == "logged-out":
+    if agent.presence == "logged-out":
         raise Refused("not-logged-in", f"{agent.id} is not logged in")
     if event.state == "idle" and floor.idle_codes and event.code not in floor.idle_codes:
         raise Refused("unknown-code", f"there is no idle code {event.code or '(none)'}")
-    if agent.state in ("reserved", "engaged", "wrap-up"):
-        agent.next_state, agent.next_code = ("idle", event.code) if event.state == "idle" else ("", "")
-        floor.tell_agent(agent)
+    if agent.held and agent.presence in ("available", "not-responding") and event.state == "idle":
+        agent.next_state, agent.next_code = "idle", event.code
+        floor.settle(agent, by=event.by)
     elif event.state == "idle":
-        if agent.state != "idle" or agent.code != event.code or agent.until is not None:
-            floor.change_agent(agent, "idle", event.code)
-    elif agent.state != "available":
-        become_available(floor, agent)
+        if agent.presence != "idle" or agent.code != event.code or agent.pause_ends is not None:
+            take_presence(floor, agent, "idle", event.code, by=event.by)
+    elif agent.presence != "available":
+        agent.misses = {}
+        become_available(floor, agent, event.by)
+    elif agent.next_state:
+        agent.next_state = agent.next_code = ""
+        floor.settle(agent, by=event.by)
+        seek_contact(floor, agent)
 
 
 def change_reachable(floor: Floor, event: AgentReachable) -> None:
-    """The softphone came or went; a pending offer goes back without blame."""
+    """The agent can be reached on these channels or no longer; a pending offer goes back without blame."""
     agent = floor.agent(event.agent)
-    if agent.reachable == event.reachable:
+    concerned = bits(event.channels) or ALL
+    reach = agent.reach | concerned if event.reachable else agent.reach & ~concerned
+    if reach == agent.reach:
         return
-    floor.change_reachable(agent, event.reachable)
+    came = not agent.reach
+    agent.reach = reach
     if event.reachable:
+        if came and agent.state == "available":
+            floor.stamp_free(agent)  # behind those who were available meanwhile
+        floor.settle(agent, tell=False)
         seek_contact(floor, agent)
-    elif agent.state == "reserved":
+        return
+    contact: Contact | None = None
+    if agent.offer and bits((floor.contacts[floor.offers[agent.offer].contact].channel,)) & ~reach:
         contact = withdraw(floor, agent, "unreachable")
+    if contact is None:
+        floor.settle(agent, tell=False)
+    else:
         spare(floor, agent)
         back_to_place(floor, contact)
 
 
-def leave(floor: Floor, agent: Agent) -> None:
-    """Logged out now, whatever held the agent (but a talk, which its own file ends first)."""
-    contact = withdraw(floor, agent, "agent-left") if agent.state == "reserved" else None
-    if agent.state == "wrap-up":
-        end_segment(floor, agent, "")
+def leave(floor: Floor, agent: Agent, by: str = "") -> None:
+    """Logged out now, whatever held the agent (but talks, which their own file ends first)."""
+    contact = withdraw(floor, agent, "agent-left") if agent.offer else None
+    parked = [floor.contacts[work.contact] for work in agent.works if work.state == "parked"]
+    for left in parked:
+        end_talk(floor, left, "agent-lost", "agent-lost")
+    for work in list(agent.works):
+        end_segment(floor, agent, work, "")
     agent.next_state = agent.next_code = ""
-    floor.change_agent(agent, "logged-out")
-    if contact is not None:
-        back_to_place(floor, contact)
+    agent.pause_ends = None
+    floor.timers.clear("agent", agent.id)
+    agent.presence, agent.code = "logged-out", ""
+    floor.settle(agent, by=by)
+    for left in (*([contact] if contact is not None else []), *parked):
+        back_to_place(floor, left)
+    nobody_left(floor, floor.seat(agent))
 
 
-def finish_wrap_up(floor: Floor, event: WrapUpDone) -> None:
-    """The agent is done with the contact."""
-    agent, segment = _in_wrap_up(floor, event.agent, event.contact)
-    if event.code and event.code not in floor.queues[segment.queue].wrap_up_codes:
-        raise Refused("unknown-code", f"queue {segment.queue} has no wrap-up code {event.code}")
-    end_segment(floor, agent, event.code)
-    rest(floor, agent)
+def take_presence(
+    floor: Floor, agent: Agent, presence: str, code: str = "", *, until: float | None = None, by: str = ""
+) -> None:
+    """Idle or not responding from now on, perhaps for a time."""
+    agent.presence = "idle" if presence == "idle" else "not-responding"
+    agent.code, agent.pause_ends = code, until
+    if until is None:
+        floor.timers.clear("agent", agent.id)
+    else:
+        floor.timers.set("agent", agent.id, until)
+    if agent.state in ("idle", "not-responding"):
+        floor.measure(agent)
+        agent.since = floor.at
+    floor.settle(agent, by=by)
 
 
-def extend_wrap_up(floor: Floor, event: WrapUpExtended) -> None:
-    """The queue's wrap-up time once more, as often as the queue allows."""
-    agent, segment = _in_wrap_up(floor, event.agent, event.contact)
-    config = floor.queues[segment.queue].config
-    if segment.extensions >= config.wrap_up_extensions or agent.until is None:
-        raise Refused("no-more-extensions", f"queue {segment.queue} allows {config.wrap_up_extensions} extensions")
-    segment.extensions += 1
-    set_until(floor, agent, agent.until + config.wrap_up_seconds)
-    floor.tell_agent(agent)
+def become_available(floor: Floor, agent: Agent, by: str = "") -> None:
+    """Available from now on, and on to the first contact that waits."""
+    agent.presence, agent.code, agent.pause_ends = "available", "", None
+    floor.timers.clear("agent", agent.id)
+    floor.stamp_free(agent)
+    floor.settle(agent, by=by)
+    seek_contact(floor, agent)
 
 
-def _in_wrap_up(floor: Floor, id: str, contact: str) -> tuple[Agent, Segment]:
-    agent = floor.agent(id)
-    if agent.state != "wrap-up" or agent.segment is None or agent.segment.contact != contact:
-        raise Refused("not-in-wrap-up", f"{id} is not in wrap-up of contact {contact}")
-    return agent, agent.segment
-
-
-def start_wrap_up(floor: Floor, agent: Agent) -> None:
-    """Wrap-up with the queue's limit, or none of it where there was no proper talk or the queue has none."""
-    segment = agent.segment
-    seconds = floor.queues[segment.queue].config.wrap_up_seconds if segment is not None and segment.how == "handled" else 0.0
-    if seconds <= 0:
-        end_segment(floor, agent, "")
-        rest(floor, agent)
-        return
-    until = floor.at + seconds
-    floor.change_agent(agent, "wrap-up", until=until)
-    floor.timers.add(until, "agent", agent.id)
-
-
-def end_segment(floor: Floor, agent: Agent, code: str) -> None:
-    """Close the agent's part of the contact, wrap-up included."""
-    segment = agent.segment
-    if segment is None:
-        return
-    agent.segment, agent.contact = None, ""
-    wrap_up = max(0.0, floor.at - segment.started - segment.talk) if segment.how == "handled" else 0.0
-    if segment.how == "handled":
-        history = floor.queues[segment.queue].history
-        history.handled = history.handled * FADE + 1
-        history.handling = history.handling * FADE + segment.talk + wrap_up
-    floor.out.append(
-        SegmentEnded(
-            segment.contact,
-            segment.number,
-            agent.id,
-            segment.queue,
-            segment.visit,
-            segment.how,
-            segment.started,
-            floor.at,
-            segment.talk,
-            wrap_up,
-            code,
-        )
-    )
+def pause_over(floor: Floor, id: str) -> None:
+    """The time of a pause is over."""
+    agent = floor.agents[id]
+    if not agent.held:
+        if not take_choice(floor, agent):
+            become_available(floor, agent)
+    else:
+        agent.presence, agent.code, agent.pause_ends = "available", "", None
+        floor.stamp_free(agent)
+        floor.settle(agent)
+        seek_contact(floor, agent)
 
 
 def pause(floor: Floor, agent: Agent, code: str, seconds: float) -> None:
     """Keep the agent idle for a moment; what they chose for after goes before it."""
-    if agent.next_state:
-        rest(floor, agent)
+    if agent.next_state and not agent.held:
+        take_choice(floor, agent)
         return
-    until = floor.at + seconds
-    floor.change_agent(agent, "idle", code, until=until)
-    floor.timers.add(until, "agent", agent.id)
+    take_presence(floor, agent, "idle", code, until=floor.at + seconds)
 
 
 def rest(floor: Floor, agent: Agent) -> None:
-    """Nothing holds the agent any more: what they chose while they were held, else available."""
-    if not take_choice(floor, agent):
-        become_available(floor, agent)
+    """A contact no longer holds the agent: what they chose while they were held, else free for more."""
+    if not agent.held and take_choice(floor, agent):
+        return
+    if agent.presence == "available":
+        floor.stamp_free(agent)
+    floor.settle(agent)
+    seek_contact(floor, agent)
 
 
 def spare(floor: Floor, agent: Agent) -> None:
     """An offer went away without the agent's doing: what they chose meanwhile, else available in their old place."""
-    if not take_choice(floor, agent):
-        floor.change_agent(agent, "available", since=agent.free_since)
-        seek_contact(floor, agent)
+    if not agent.held and take_choice(floor, agent):
+        return
+    floor.settle(agent)
+    seek_contact(floor, agent)
 
 
 def take_choice(floor: Floor, agent: Agent) -> bool:
@@ -176,33 +180,24 @@ def take_choice(floor: Floor, agent: Agent) -> bool:
     if not state:
         return False
     agent.next_state = agent.next_code = ""
-    floor.change_agent(agent, state, code)
+    if state == "logged-out":
+        leave(floor, agent)
+    else:
+        take_presence(floor, agent, "idle", code)
     return True
 
 
-def become_available(floor: Floor, agent: Agent) -> None:
-    """Available from now on, and on to the first contact that waits."""
-    floor.stamp_free(agent)
-    floor.change_agent(agent, "available")
-    seek_contact(floor, agent)
-
-
-def set_until(floor: Floor, agent: Agent, until: float) -> None:
-    """Move the end of a timed state; the old deadline no longer counts."""
-    agent.until = until
-    floor.timers.add(until, "agent", agent.id)
-
-
-def withdraw(floor: Floor, agent: Agent, why: WithdrawnWhy) -> Contact:
-    """End the offer that is out to the agent; gives the contact, which has no place yet."""
-    contact, _ = close_offer(floor, floor.offers[agent.offer], why)
-    return contact
+def withdraw(floor: Floor, agent: Agent, why: WithdrawnWhy, reason: str = "") -> Contact:
+    """End the offer that is out to the agent; gives the contact, which has its old state yet."""
+    return close_offer(floor, floor.offers[agent.offer], why, reason)[0]
 
 
 def back_to_place(floor: Floor, contact: Contact) -> None:
     """The contact waits again at the place it has kept, and looks for another agent."""
     contact.agent = ""
-    if contact.waiting_since is None:
-        contact.waiting_since = floor.at
+    for visit in contact.visits:
+        if visit.waiting_since is None:
+            visit.waiting_since = floor.at
+        advance(floor, visit)
     floor.change_contact(contact, "waiting")
     seek_agent(floor, contact)

@@ -1,30 +1,46 @@
-"""A new configuration: checked as a whole, then taken as a whole."""
+"""A new configuration: checked as a whole, then taken as a whole; and one agent anew, who may be at work."""
 
 from __future__ import annotations
 
-from acd.errors import Refused
-from acd.events import Configured
-from acd.matching import rematch
-from acd.state import Agent, Floor, History, Queue, Visits
+from acd.capacity import ONE_AT_A_TIME, Capacity
+from acd.entry import nobody_left
+from acd.errors import BadExpression, Refused
+from acd.events import AgentAmended, Configured
+from acd.expressions import compile
+from acd.lanes import stand
+from acd.matching import seek_contact
+from acd.model import AgentConfig, Membership, Need, QueueConfig
+from acd.people import Agent
+from acd.roster import Roster, Seat
+from acd.state import Floor, History, Pool, Queue, Sweep, Visits
+from acd.strategies import STRATEGIES
+from acd.visits import refresh
 
 
 def configure(floor: Floor, event: Configured) -> None:
-    """Take the new queues, agents and codes; contacts keep their places, agents their states."""
+    """Take the new rules; contacts keep their places, agents their states."""
     _check(floor, event)
     before = floor.queues
     floor.settings = event.settings
     floor.idle_codes = {code.code: code for code in event.idle_codes}
+    floor.teams = {team.id: team for team in event.teams}
+    floor.profiles = {profile.id: profile for profile in event.profiles}
+    floor.skills = {skill.id: skill for skill in event.skills}
+    floor.agent_configs = {config.id: config for config in event.agents}
+    floor.agents = {id: floor.agents.get(id) or Agent(id, since=floor.at) for id in floor.agent_configs}
     floor.queues = {}
     for config in event.queues:
         old = before.get(config.id)
-        queue = Queue(config, old.history, old.visits) if old is not None else Queue(config, History(), Visits())
-        if old is not None:
-            queue.waiting = old.waiting
-        floor.queues[config.id] = queue
-    floor.agent_configs = {config.id: config for config in event.agents}
-    floor.agents = {id: floor.agents.get(id) or Agent(id, since=floor.at) for id in floor.agent_configs}
-    floor.rebuild_pools()
-    rematch(floor)
+        if old is None:
+            floor.queues[config.id] = Queue(config, History(), Visits(), shut=False)
+        else:
+            floor.queues[config.id] = Queue(config, old.history, old.visits, shut=old.shut)
+    rebuild(floor)
+    for visit in floor.visits.values():
+        refresh(floor, visit)
+    line_up(floor)
+    floor.sweeps = [work for work in floor.sweeps if work.queue in floor.queues]
+    floor.sweeps.append(Sweep())
 
 
 def _check(floor: Floor, event: Configured) -> None:
@@ -32,19 +48,135 @@ def _check(floor: Floor, event: Configured) -> None:
     agents = {config.id for config in event.agents}
     if len(queues) != len(event.queues) or len(agents) != len(event.agents):
         raise Refused("duplicate-id", "two queues or two agents have the same id")
-    for config in event.queues:
-        for member in config.team_agents:
-            if member not in agents:
-                raise Refused("unknown-agent", f"queue {config.id} names {member}, who is no agent")
+    teams = {team.id for team in event.teams}
+    profiles = {profile.id for profile in event.profiles} | {""}
+    for queue in event.queues:
+        _check_queue(queue)
+    for team in event.teams:
+        _check_served(f"team {team.id}", team.queues, queues)
+        if team.profile not in profiles:
+            raise Refused("unknown-profile", f"team {team.id} has the profile {team.profile}, which is none")
     for agent in event.agents:
-        for queue in agent.queues:
-            if queue not in queues:
-                raise Refused("unknown-queue", f"agent {agent.id} serves {queue}, which is no queue")
+        _check_agent(agent, queues, teams, profiles)
     for contact in floor.contacts.values():
-        if contact.queue and contact.queue not in queues:
-            raise Refused("queue-in-use", f"contact {contact.id} is in queue {contact.queue}")
+        for visit in contact.visits:
+            if visit.queue not in queues:
+                raise Refused("queue-in-use", f"contact {contact.id} is in queue {visit.queue}")
     for held in floor.agents.values():
-        if held.id not in agents and held.state != "logged-out":
+        if held.id not in agents and held.presence != "logged-out":
             raise Refused("agent-in-use", f"agent {held.id} is logged in")
-        if held.segment is not None and held.segment.queue not in queues:
-            raise Refused("queue-in-use", f"agent {held.id} is busy with a contact of queue {held.segment.queue}")
+        for work in held.works:
+            if work.queue not in queues:
+                raise Refused("queue-in-use", f"agent {held.id} is busy with a contact of queue {work.queue}")
+
+
+def _check_queue(queue: QueueConfig) -> None:
+    if queue.strategy not in STRATEGIES:
+        raise Refused("unknown-strategy", f"queue {queue.id} chooses by {queue.strategy}, which is no strategy")
+    check_need(queue.need)
+    for step in queue.relaxation:
+        check_need(Need(step.skills or (), step.where or ""))
+
+
+def check_need(need: Need) -> None:
+    """Refuse a need whose expression cannot be read."""
+    if need.where:
+        try:
+            compile(need.where)
+        except BadExpression as error:
+            raise Refused("bad-expression", error.message) from error
+
+
+def _check_served(who: str, served: tuple[Membership, ...], queues: set[str]) -> None:
+    for member in served:
+        if member.queue not in queues:
+            raise Refused("unknown-queue", f"{who} serves {member.queue}, which is no queue")
+
+
+def _check_agent(agent: AgentConfig, queues: set[str], teams: set[str], profiles: set[str]) -> None:
+    _check_served(f"agent {agent.id}", agent.queues, queues)
+    if agent.team and agent.team not in teams:
+        raise Refused("unknown-team", f"agent {agent.id} is in team {agent.team}, which is none")
+    if agent.profile not in profiles:
+        raise Refused("unknown-profile", f"agent {agent.id} has the profile {agent.profile}, which is none")
+
+
+def amend_agent(floor: Floor, event: AgentAmended) -> None:
+    """One agent anew; what they can do from now on counts from now on."""
+    config = event.agent
+    _check_agent(config, set(floor.queues), set(floor.teams), set(floor.profiles) | {""})
+    floor.agent_configs[config.id] = config
+    agent = floor.agents.get(config.id)
+    if agent is None:
+        agent = floor.agents[config.id] = Agent(config.id, since=floor.at)
+    rebuild(floor)
+    for visit in floor.visits.values():
+        refresh(floor, visit)
+    line_up(floor)
+    floor.tell_agent(agent, event.by)
+    seek_contact(floor, agent)
+    nobody_left(floor, floor.seat(agent))
+
+
+# --- what follows from configuration and states -------------------------------------------------------------------
+
+
+def rebuild(floor: Floor) -> None:
+    """Derive seats, sets, memberships and pools anew; nobody stands in line after."""
+    floor.capacities = {"": Capacity(ONE_AT_A_TIME)} | {p.id: Capacity(p) for p in floor.profiles.values()}
+    floor.roster = roster = Roster()
+    floor.aside = {}
+    for slot, (id, config) in enumerate(floor.agent_configs.items()):
+        team = floor.teams.get(config.team)
+        profile = config.profile or (team.profile if team is not None else "")
+        roster.add(Seat(slot, floor.agents[id], config, floor.capacities[profile]))
+    for queue in floor.queues.values():
+        floor.queues[queue.config.id] = Queue(queue.config, queue.history, queue.visits, shut=queue.shut)
+    serve(floor)
+    roster.use([STRATEGIES[name] for name in sorted({q.config.strategy for q in floor.queues.values()}) if name != "linear"])
+    for seat in roster.seats:
+        floor.seat_of(seat.agent, seat)
+
+
+def serve(floor: Floor) -> None:
+    """Who serves which queue, how."""
+    named = {m.queue for c in floor.agent_configs.values() for m in c.queues}
+    named |= {m.queue for team in floor.teams.values() for m in team.queues}
+    everybody = [Membership(id) for id in floor.queues if id not in named]
+    pools: dict[tuple[str, ...], Pool] = {}
+    delays: dict[str, dict[float, int]] = {id: {} for id in floor.queues}
+    levels: dict[str, dict[int, int]] = {id: {} for id in floor.queues}
+    position = {id: index for index, id in enumerate(floor.queues)}
+    for seat in floor.roster.seats:
+        team = floor.teams.get(seat.config.team)
+        served = {m.queue: m for m in team.queues} if team is not None else {}
+        served |= {m.queue: m for m in seat.config.queues}
+        served = served or {m.queue: m for m in everybody}
+        names = tuple(sorted(served, key=position.__getitem__))
+        seat.serves = [(floor.queues[name], served[name]) for name in names]
+        seat.by_queue = served
+        for name, member in served.items():
+            delays[name][member.delay] = delays[name].get(member.delay, 0) | seat.bit
+            levels[name][member.level] = levels[name].get(member.level, 0) | seat.bit
+        pool = pools.get(names)
+        if pool is None:
+            pool = pools[names] = Pool([queue for queue, _ in seat.serves])
+            for queue in pool.queues:
+                queue.pools.append(pool)
+        pool.mask |= seat.bit
+    for id, queue in floor.queues.items():
+        queue.levels = sorted(levels[id].items())
+        mask = delays[id].get(0.0, 0)
+        queue.delays = sorted(delay for delay in delays[id] if delay > 0)
+        queue.members = [mask]
+        for delay in queue.delays:
+            mask |= delays[id][delay]
+            queue.members.append(mask)
+
+
+def line_up(floor: Floor) -> None:
+    """Put everybody who waits into their lanes."""
+    for contact in floor.contacts.values():
+        if contact.state == "waiting":
+            for visit in contact.visits:
+                stand(floor, visit)

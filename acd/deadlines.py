@@ -1,80 +1,103 @@
-"""What happens when a deadline falls, and which one is next."""
+"""What happens when a deadline falls, which one is next, and work that goes on from event to event."""
 
 from __future__ import annotations
 
-from acd.agents import end_segment, rest
-from acd.effects import WakeAt
+from acd import agents, callbacks, entry, talks
+from acd.cases import Visit
+from acd.effects import GoOn, WakeAt
 from acd.errors import Refused
-from acd.events import DeadlineReached, Recovered
-from acd.matching import rematch
+from acd.events import Continue, DeadlineReached, Recovered
+from acd.matching import MATCHES_AT_ONCE, rematch, seek_agent
 from acd.state import Floor
-from acd.talks import miss
 from acd.timers import TimerKind
+from acd.visits import advance, schedule
+
+OF_AGENTS: frozenset[TimerKind] = frozenset({"offer", "agent", "wrap-up"})
+"""Deadlines that move by the time we were away; customers have really waited."""
 
 
 def reached(floor: Floor, event: DeadlineReached) -> None:
-    """Deal with every deadline that has come, the earliest first."""
+    """Deal with every deadline that has come, the earliest first; with many the rest comes at the next event."""
     floor.timers.asked = None
-    while (due := floor.timers.due(floor.at)) is not None:
-        deadline, kind, id = due
-        if not counts(floor, deadline, kind, id):
-            continue
+    for _ in range(MATCHES_AT_ONCE):
+        due = floor.timers.due(floor.at)
+        if due is None:
+            return
+        kind, id = due
         if kind == "offer":
-            miss(floor, id)
+            talks.miss(floor, id)
         elif kind == "agent":
-            _timed_state_over(floor, id)
+            agents.pause_over(floor, id)
+        elif kind == "wrap-up":
+            talks.wrap_up_over(floor, id)
+        elif kind == "visit":
+            step(floor, floor.visits[id])
         else:
-            rematch(floor)
-            if floor.rematching:
-                return
+            callbacks.due(floor, id)
 
 
-def _timed_state_over(floor: Floor, id: str) -> None:
-    agent = floor.agents[id]
-    if agent.state == "wrap-up":
-        end_segment(floor, agent, "")
-    rest(floor, agent)
-
-
-def counts(floor: Floor, at: float, kind: TimerKind, id: str) -> bool:
-    """Whether a deadline is still the one its owner waits for."""
-    if kind == "offer":
-        offer = floor.offers.get(id)
-        return offer is not None and offer.deadline == at
-    if kind == "agent":
-        agent = floor.agents.get(id)
-        return agent is not None and agent.state in ("wrap-up", "idle") and agent.until == at
-    return floor.rematching
+def step(floor: Floor, visit: Visit) -> None:
+    """A waiting contact has come to its next step: others may have it, or a rule takes it elsewhere."""
+    contact = floor.contacts[visit.contact]
+    others = advance(floor, visit)
+    if contact.state != "waiting":
+        return
+    queue = floor.queues[visit.queue]
+    passed = visit.waits_done
+    while passed < len(queue.waits) and visit.steps_from + queue.waits[passed] <= floor.at:
+        passed += 1
+    if passed > visit.waits_done:
+        visit.waits_done = passed
+        schedule(floor, visit)
+        for rule in queue.config.overflow:
+            if rule.when == "wait" and visit.steps_from + rule.over <= floor.at:
+                if not rule.during or floor.periods.get(rule.during, False):
+                    entry.overflow(floor, visit, rule, "wait")
+                    return
+    if others:
+        seek_agent(floor, contact, "step")
 
 
 def ask_to_be_woken(floor: Floor) -> None:
-    """Say when the next deadline is, when that is new."""
-    at = floor.timers.next(lambda at, kind, id: counts(floor, at, kind, id))
+    """Say when the next deadline is, when that is new, and that work is left."""
+    at = floor.timers.next()
     if at is not None and at != floor.timers.asked:
         floor.timers.asked = at
         floor.out.append(WakeAt(at))
+    if floor.sweeps and not floor.going_on:
+        floor.going_on = True
+        floor.out.append(GoOn())
+
+
+def go_on(floor: Floor, event: Continue) -> None:
+    """A bounded part of the work that is left."""
+    floor.going_on = False
+    left = MATCHES_AT_ONCE
+    while floor.sweeps and left > 0:
+        work = floor.sweeps[0]
+        done = entry.sweep_queue(floor, work, left) if work.queue else rematch(floor, left)
+        if done < left:
+            floor.sweeps.remove(work)
+        left -= done
 
 
 def recover(floor: Floor, event: Recovered) -> None:
-    """Move all deadlines by the time we were away, so that nobody misses an offer for it."""
+    """Move the agents' deadlines by the time we were away, so that nobody misses an offer for it."""
     if event.gap < 0:
         raise Refused("bad-gap", f"a gap of {event.gap} seconds")
     for offer in floor.offers.values():
         offer.deadline += event.gap
     for agent in floor.agents.values():
-        if agent.until is not None:
-            agent.until += event.gap
+        moved = bool(agent.offer)
+        if agent.pause_ends is not None:
+            agent.pause_ends += event.gap
+            moved = True
+        for work in agent.works:
+            if work.until is not None:
+                work.until += event.gap
+                moved = True
+        if moved:
             floor.tell_agent(agent)
-    floor.timers.rebuild(open_deadlines(floor))
+    floor.timers.move(OF_AGENTS, event.gap)
     floor.timers.asked = None
-
-
-def open_deadlines(floor: Floor) -> list[tuple[float, TimerKind, str]]:
-    """All deadlines that count, the earliest first, those of one instant in the order of their owners."""
-    entries: list[tuple[float, TimerKind, str]] = [(offer.deadline, "offer", offer.id) for offer in floor.offers.values()]
-    for agent in floor.agents.values():
-        if agent.until is not None and agent.state in ("wrap-up", "idle"):
-            entries.append((agent.until, "agent", agent.id))
-    if floor.rematching:
-        entries.append((floor.at, "rematch", ""))
-    return sorted(entries, key=lambda entry: entry[0])
+    floor.going_on = False

@@ -13,6 +13,8 @@ from acd.model import (
     Decision,
     DeferredState,
     FinalState,
+    Need,
+    Relaxation,
     Target,
     VisitKind,
     WorkView,
@@ -31,10 +33,21 @@ SegmentHow = Literal["handled", "transferred", "failed", "connect-failed", "agen
 
 NobodyWhy = Literal["nobody-logged-in", "nobody-with-the-skill", "nobody-available"]
 
-OverflowWhy = Literal["wait", "size", "ewt", "closed", "nobody-logged-in", "nobody-with-the-skill", "period"]
+OverflowWhy = Literal["wait", "size", "ewt", "closed", "nobody-logged-in", "nobody-with-the-skill", "period", "transferred"]
+"""A queue's rule, or that an agent sent it there."""
 
 VisitReason = Literal[
-    "", "unqueued", "overflow", "elsewhere", "callback", "expired", "unreachable", "moved", "transferred", "called-in", "cancelled"
+    "",
+    "unqueued",
+    "overflow",
+    "elsewhere",
+    "callback",
+    "expired",
+    "unreachable",
+    "moved",
+    "transferred",
+    "called-in",
+    "cancelled",
 ]
 """Why a visit flowed out or failed: `elsewhere`: answered from another queue; `callback`: goes on as a callback; `moved`: by a
 supervisor; the callback's: `expired`, `unreachable`, `called-in`, `cancelled`."""
@@ -144,8 +157,9 @@ class ContactFinal(msgspec.Struct, frozen=True, tag="contact-final"):
     arrived_at: float = 0.0
 
 
-class VisitStarted(msgspec.Struct, frozen=True, tag="visit-started"):
-    """A stay in a queue begins; `estimate` is the wait that was predicted (None: unknown, or answered at once)."""
+class VisitStarted(msgspec.Struct, frozen=True, omit_defaults=True, tag="visit-started"):
+    """A stay in a queue begins; `estimate` is the wait that was predicted (None: unknown, or answered at once). What was asked for
+    is the contact's own, not joined with the queue's."""
 
     visit: str
     contact: str
@@ -157,6 +171,10 @@ class VisitStarted(msgspec.Struct, frozen=True, tag="visit-started"):
     estimate: float | None = None
     p90: float | None = None
     entry_point: str = ""
+    need: Need = Need()
+    relaxation: tuple[Relaxation, ...] | None = None
+    preferred: str = ""
+    patience: float = 0.0
 
 
 class VisitEnded(msgspec.Struct, frozen=True, tag="visit-ended"):

@@ -5,39 +5,62 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from acd import agents, configuration, contacts, deadlines, estimates, events, snapshots, talks
+from acd import (
+    agents,
+    callbacks,
+    configuration,
+    contacts,
+    deadlines,
+    eligibility,
+    estimates,
+    events,
+    snapshots,
+    supervisors,
+    talks,
+    views,
+    wrapup,
+)
 from acd.effects import Effect
 from acd.errors import Refused
-from acd.model import (
-    HIGHEST_PRIORITY,
-    LOWEST_PRIORITY,
-    AgentView,
-    ContactView,
-    EngineStatistics,
-    Estimate,
-    OfferView,
-    QueueStatistics,
-)
-from acd.state import Agent, Contact, Floor
+from acd.model import AgentView, ContactView, EngineStatistics, Estimate, OfferView, Score
+from acd.state import Floor
 
 _HANDLERS: dict[type[Any], Callable[[Floor, Any], None]] = {
     events.Configured: configuration.configure,
+    events.AgentAmended: configuration.amend_agent,
+    events.PeriodChanged: supervisors.change_period,
     events.AgentLoggedIn: agents.log_in,
     events.AgentLoggedOut: agents.log_out,
     events.AgentStateChosen: agents.choose_state,
     events.AgentReachable: agents.change_reachable,
     events.AgentLost: talks.lose_agent,
-    events.WrapUpDone: agents.finish_wrap_up,
-    events.WrapUpExtended: agents.extend_wrap_up,
     events.ContactArrived: contacts.arrive,
     events.ContactQueued: contacts.enqueue,
     events.ContactUnqueued: contacts.unqueue,
+    events.ContactAmended: contacts.amend,
     events.CustomerLeft: contacts.customer_left,
     events.ContactEnded: contacts.end,
+    events.ContactTransferred: talks.transfer,
+    events.ContactParked: talks.park,
+    events.ContactResumed: talks.resume,
     events.OfferAccepted: talks.accept,
     events.OfferDeclined: talks.decline,
     events.ConnectFailed: talks.fail_connection,
+    events.WrapUpAsked: wrapup.ask,
+    events.WrapUpDone: talks.finish_wrap_up,
+    events.WrapUpExtended: wrapup.extend,
+    events.CallbackTaken: callbacks.take,
+    events.CallbackAnswered: callbacks.answered,
+    events.CallbackFailed: callbacks.failed,
+    events.CallbackCancelled: callbacks.cancel,
+    events.ContactPicked: supervisors.pick,
+    events.ContactAssigned: supervisors.assign_by_hand,
+    events.ContactRequeued: supervisors.requeue,
+    events.QueueClosed: supervisors.close_queue,
+    events.QueueOpened: supervisors.open_queue,
+    events.BroadcastMade: supervisors.broadcast,
     events.DeadlineReached: deadlines.reached,
+    events.Continue: deadlines.go_on,
     events.Recovered: deadlines.recover,
 }
 
@@ -64,7 +87,8 @@ class Engine:
         """
         floor = self._floor
         before = floor.at
-        floor.at = max(before, event.at)
+        if event.at > before:
+            floor.at = event.at
         out: list[Effect] = []
         floor.out = out
         try:
@@ -72,6 +96,10 @@ class Engine:
         except Refused:
             floor.at = before
             raise
+        while floor.accepting:
+            offer = floor.offers.get(floor.accepting.pop(0))
+            if offer is not None:
+                talks.take(floor, offer)
         floor.events += 1
         deadlines.ask_to_be_woken(floor)
         return out
@@ -81,16 +109,11 @@ class Engine:
         """Time of the last event."""
         return self._floor.at
 
+    # --- queues ---------------------------------------------------------------------------------------------------
+
     def queues(self) -> list[str]:
         """Ids of all queues, in the order of the configuration."""
         return list(self._floor.queues)
-
-    def position(self, contact: str) -> int | None:
-        """Place in the queue, 1 is next; None when the contact is in none or engaged."""
-        found = self._floor.contacts.get(contact)
-        if found is None or found.state not in ("waiting", "offered"):
-            return None
-        return self._floor.queues[found.queue].waiting.rank(found.key) + 1
 
     def waiting(self, queue: str) -> int:
         """How many wait in the queue, those with an offer out not counted."""
@@ -98,120 +121,80 @@ class Engine:
 
     def longest_wait(self, queue: str, now: float) -> float:
         """Seconds that the longest waiting contact has waited; 0 when nobody waits."""
-        waiting = self._floor.queue(queue).waiting
-        longest = 0.0
-        for priority in range(HIGHEST_PRIORITY, LOWEST_PRIORITY + 1):
-            key = waiting.from_key((priority,))
-            if key is None:
-                break
-            if key[0] == priority:
-                longest = max(longest, self._floor.contacts[key[3]].waited_by(now))
-        return longest
+        visits = self._floor.visits
+        return max((visits[key[2]].waited_by(now) for key in self._floor.queue(queue).waiting), default=0.0)
 
     def agents_in(self, queue: str) -> dict[str, int]:
         """Agents who serve the queue by state; `unreachable` are those available without a softphone."""
-        counts: dict[str, int] = {}
-        for pool in self._floor.queue(queue).pools:
-            for reason, number in pool.counts.items():
-                if number:
-                    counts[reason] = counts.get(reason, 0) + number
-        return counts
+        members = self._floor.queue(queue).members[-1]
+        counts = {reason: (members & mask).bit_count() for reason, mask in self._floor.roster.reasons.items()}
+        return {reason: number for reason, number in counts.items() if number}
 
     def staffed(self, queue: str) -> bool:
         """Whether anybody who serves the queue is logged in."""
-        return any(pool.counts.total() > pool.counts["logged-out"] for pool in self._floor.queue(queue).pools)
+        return bool(self._floor.queue(queue).members[-1] & self._floor.roster.logged_in)
+
+    def closed(self, queue: str) -> bool:
+        """Whether the queue is closed, by its hours or by a supervisor."""
+        return self._floor.closed(self._floor.queue(queue))
+
+    def score(self, queue: str) -> Score:
+        """How good the queue's predictions were."""
+        return estimates.score(self._floor.queue(queue))
+
+    # --- contacts -------------------------------------------------------------------------------------------------
+
+    def position(self, contact: str) -> int | None:
+        """Place in the queue, 1 is next; None when the contact is in none or engaged."""
+        found = self._floor.contacts.get(contact)
+        if found is None or found.state not in ("waiting", "offered", "scheduled"):
+            return None
+        visit = found.visits[0]
+        return self._floor.queues[visit.queue].waiting.rank(visit.key) + 1
 
     def estimate(self, contact: str, now: float) -> Estimate | None:
         """Position and predicted remaining wait; None when the contact does not wait."""
         found = self._floor.contacts.get(contact)
-        if found is None or found.state not in ("waiting", "offered"):
+        if found is None or found.state not in ("waiting", "offered", "scheduled"):
             return None
         return estimates.estimate(self._floor, found)
 
     def contact(self, contact: str) -> ContactView | None:
         """An open contact."""
         found = self._floor.contacts.get(contact)
-        return _contact_view(found, self._floor.at) if found is not None else None
+        return views.of_contact(self._floor, found) if found is not None else None
 
     def contacts(self) -> list[ContactView]:
         """All open contacts, in order of arrival."""
-        return [_contact_view(contact, self._floor.at) for contact in self._floor.contacts.values()]
+        return [views.of_contact(self._floor, contact) for contact in self._floor.contacts.values()]
+
+    # --- agents ---------------------------------------------------------------------------------------------------
 
     def agent(self, agent: str) -> AgentView | None:
         """An agent."""
         found = self._floor.agents.get(agent)
-        return self._agent_view(found) if found is not None else None
+        return views.of_agent(self._floor, found) if found is not None else None
 
     def agents(self) -> list[AgentView]:
         """All agents, in the order of the configuration."""
-        return [self._agent_view(agent) for agent in self._floor.agents.values()]
+        return [views.of_agent(self._floor, agent) for agent in self._floor.agents.values()]
 
     def offer(self, offer: str) -> OfferView | None:
         """An offer that is out."""
-        found = self._floor.offers.get(offer)
-        if found is None:
-            return None
-        return OfferView(found.id, found.contact, found.agent, found.queue, found.made_at, found.deadline)
+        return views.of_offer(self._floor, offer)
+
+    def offers(self) -> list[OfferView]:
+        """All offers that are out."""
+        return [view for id in self._floor.offers if (view := views.of_offer(self._floor, id)) is not None]
+
+    def why_not(self, contact: str, agent: str) -> tuple[str, str]:
+        """Why the agent cannot have the waiting contact now: a reason and a detail, both empty when they can; raises Refused."""
+        floor = self._floor
+        found, seat = floor.contact(contact), floor.seat(floor.agent(agent))
+        if not found.visits:
+            raise Refused("not-waiting", f"contact {contact} is {found.state}")
+        return eligibility.why_not(floor, found.visits[0], seat)
 
     def statistics(self) -> EngineStatistics:
         """Counters that must always add up."""
-        floor = self._floor
-        open_visits: dict[str, int] = dict.fromkeys(floor.queues, 0)
-        for contact in floor.contacts.values():
-            if contact.queue:
-                open_visits[contact.queue] += 1
-        by_state: dict[str, int] = {}
-        for pool in floor.pools.values():
-            for reason, number in pool.counts.items():
-                if number:
-                    by_state[reason] = by_state.get(reason, 0) + number
-        return EngineStatistics(
-            events=floor.events,
-            contacts=floor.arrived,
-            open=len(floor.contacts),
-            ended=dict(floor.ended),
-            waiting=sum(len(queue.waiting) for queue in floor.queues.values()),
-            offers=len(floor.offers),
-            deadlines=len(floor.timers),
-            agents=by_state,
-            queues={
-                id: QueueStatistics(queue.visits.offered, open_visits[id], len(queue.waiting), dict(queue.visits.ended))
-                for id, queue in floor.queues.items()
-            },
-        )
-
-    def _agent_view(self, agent: Agent) -> AgentView:
-        return AgentView(
-            id=agent.id,
-            name=self._floor.agent_configs[agent.id].name,
-            state=agent.state,
-            code=agent.code,
-            since=agent.since,
-            until=agent.until,
-            reachable=agent.reachable,
-            next_state=agent.next_state,
-            next_code=agent.next_code,
-            contact=agent.contact,
-            offer=agent.offer,
-            queue=agent.segment.queue if agent.segment is not None else "",
-            queues=tuple(queue.config.id for queue in self._floor.pool_of[agent.id].queues),
-        )
-
-
-def _contact_view(contact: Contact, now: float) -> ContactView:
-    return ContactView(
-        id=contact.id,
-        channel=contact.channel,
-        entry_point=contact.entry_point,
-        state=contact.state,
-        arrived_at=contact.arrived_at,
-        queue=contact.queue,
-        visit=contact.visit,
-        priority=contact.priority,
-        queued_at=contact.queued_at,
-        waited=contact.waited_by(now),
-        agent=contact.agent,
-        offer=contact.offer,
-        answered_at=contact.answered_at,
-        segments=contact.segments,
-    )
+        return views.statistics(self._floor)

@@ -2,83 +2,119 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Literal
-
-from acd.model import AgentCandidate, ContactCandidate, Decision
-from acd.ranking import AGENT_RULE, CONTACT_RULE, agents_in_order, contacts_in_order
-from acd.state import Agent, Contact, Floor, FreeKey, Pool, Queue
+from acd.cases import Visit
+from acd.lanes import Lane
+from acd.model import AgentCandidate, ContactCandidate, Decision, Trigger
+from acd.ranking import CONTACT_RULE, ContactRank, Ranked
+from acd.roster import REASONS, Seat
+from acd.state import Floor
 
 RUNNERS_UP = 10
 """How many of those who came next are named."""
 
 
-def explain(floor: Floor, trigger: Literal["contact", "agent"], contact: Contact, agent: Agent | None) -> Decision:
-    """Why this agent and contact (or nobody), with runners-up and the counts of the others by reason."""
-    queue = floor.queues[contact.queue]
-    agents = [_agent(key) for key in islice(agents_in_order(queue), RUNNERS_UP + 1)]
-    winner = None
-    if agent is not None:
-        winner = _agent(agent.key)
-        agents = [other for other in agents if other.agent != agent.id][:RUNNERS_UP]
-    candidate = ContactCandidate(contact.id, contact.queue, contact.priority, contact.queued_at, contact.order)
-    contacts: list[ContactCandidate] = []
-    waiting = len(queue.waiting)
-    if trigger == "agent" and agent is not None:
-        pool = floor.pool_of[agent.id]
-        waiting = sum(len(served.waiting) for served in pool.queues)
-        contacts = _next_contacts(floor, pool, contact)
+def of_agents(floor: Floor, trigger: Trigger, visit: Visit, lane: Lane, ranked: list[Ranked], by: str = "") -> Decision:
+    """Why the first of these agents (or nobody) gets the contact that looked for one."""
+    strategy = lane.queue.strategy
+    agents = [AgentCandidate(seat.agent.id, key) for key, seat in ranked]
+    tie = ""
+    if len(agents) > 1 and agents[0].key[:-1] == agents[1].key[:-1]:
+        tie = strategy.tie_break
     return Decision(
-        at=floor.at,
-        trigger=trigger,
-        rule=AGENT_RULE if trigger == "contact" else CONTACT_RULE,
-        agent=winner,
-        contact=candidate,
-        agents=agents,
-        contacts=contacts,
-        others=_others(queue, named=len(agents) + (winner is not None)),
-        waiting=waiting,
-        tie_break=_tie_break(trigger, winner, agents, candidate, contacts),
+        floor.at,
+        trigger,
+        strategy.name,
+        _contact(floor, visit, 1, 1),
+        agents[0] if agents else None,
+        strategy.labels,
+        tuple(agents[1:]),
+        (),
+        others(floor, lane, len(agents)),
+        len(lane.queue.waiting),
+        visit.step,
+        visit.need,
+        tie,
+        by,
     )
 
 
-def _agent(key: FreeKey) -> AgentCandidate:
-    return AgentCandidate(agent=key[2], available_since=key[0], order=key[1])
+def of_contacts(
+    floor: Floor, visit: Visit, lane: Lane, seat: Seat, ranked: list[tuple[ContactRank, str]], agents: list[Ranked]
+) -> Decision:
+    """Why the agent who became free gets the first of these contacts; `agents` could have had it, too."""
+    strategy = lane.queue.strategy
+    named = [AgentCandidate(other.agent.id, key) for key, other in agents if other is not seat]
+    own = next((key for key, other in agents if other is seat), strategy.key(seat))
+    contacts = []
+    for (priority, _, weight, _, _), id in ranked[1:]:
+        contacts.append(_contact(floor, floor.visits[id], priority, -weight))
+    first, second = ranked[0][0], ranked[1][0] if len(ranked) > 1 else None
+    tie = ""
+    if second is not None and first[:2] == second[:2]:
+        tie = "weight of the queue" if first[2] != second[2] else "" if first[3] != second[3] else "order of being queued"
+    return Decision(
+        floor.at,
+        "agent",
+        CONTACT_RULE,
+        _contact(floor, visit, first[0], -first[2]),
+        AgentCandidate(seat.agent.id, own),
+        strategy.labels,
+        tuple(named[:RUNNERS_UP]),
+        tuple(contacts),
+        others(floor, lane, len(agents)),
+        len(lane.queue.waiting),
+        visit.step,
+        visit.need,
+        tie,
+    )
 
 
-def _next_contacts(floor: Floor, pool: Pool, chosen: Contact) -> list[ContactCandidate]:
-    found: list[ContactCandidate] = []
-    for priority, queued_at, order, id in islice(contacts_in_order(pool), RUNNERS_UP + 1):
-        if id != chosen.id:
-            found.append(ContactCandidate(id, floor.contacts[id].queue, priority, queued_at, order))
-    return found[:RUNNERS_UP]
+def of_order(floor: Floor, visit: Visit, lane: Lane, seat: Seat, by: str) -> Decision:
+    """Why this agent: somebody said so."""
+    candidate = AgentCandidate(seat.agent.id, lane.queue.strategy.key(seat))
+    found = others(floor, lane, 0)
+    waiting = len(lane.queue.waiting)
+    contact = _contact(floor, visit, 1, 1)
+    return Decision(
+        floor.at,
+        "supervisor",
+        "",
+        contact,
+        candidate,
+        lane.queue.strategy.labels,
+        (),
+        (),
+        found,
+        waiting,
+        visit.step,
+        visit.need,
+        "",
+        by,
+    )
 
 
-def _others(queue: Queue, *, named: int) -> dict[str, int]:
+def others(floor: Floor, lane: Lane, named: int) -> dict[str, int]:
+    """The queue's agents who are not named, by the reason why they were no candidates."""
+    roster = floor.roster
+    able = lane.mask
+    free = roster.free.get(lane.bit, 0) & able
     counts: dict[str, int] = {}
-    for pool in queue.pools:
-        for reason, number in pool.counts.items():
-            if number:
-                counts[reason] = counts.get(reason, 0) + number
-    unnamed = counts.pop("available", 0) - named
+    busy = able & ~free
+    if busy:
+        for reason in REASONS:
+            mask = roster.reasons[reason]
+            if mask:
+                number = (busy & mask).bit_count()
+                if number:
+                    counts["full" if reason == "available" else reason] = number
+    unnamed = free.bit_count() - named
     if unnamed > 0:
         counts["available"] = unnamed
-    return dict(sorted(counts.items()))  # not in the order of their first case, which no snapshot keeps
+    lacking = lane.lacking()
+    return counts | lacking if lacking else counts
 
 
-def _tie_break(
-    trigger: Literal["contact", "agent"],
-    winner: AgentCandidate | None,
-    agents: list[AgentCandidate],
-    contact: ContactCandidate,
-    contacts: list[ContactCandidate],
-) -> str:
-    if trigger == "contact" and winner is not None and agents and agents[0].available_since == winner.available_since:
-        return "order of becoming available"
-    if (
-        trigger == "agent"
-        and contacts
-        and (contacts[0].priority, contacts[0].queued_at) == (contact.priority, contact.queued_at)
-    ):
-        return "order of being queued"
-    return ""
+def _contact(floor: Floor, visit: Visit, agents_priority: int, weight: int) -> ContactCandidate:
+    return ContactCandidate(
+        visit.contact, visit.queue, agents_priority, visit.place, weight, visit.order, visit.priority, visit.queued_at
+    )

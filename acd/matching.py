@@ -1,51 +1,77 @@
-"""Bring waiting contacts and available agents together: when a contact begins to wait, and when an agent becomes available."""
+"""Bring waiting contacts and free agents together: when a contact begins to wait, and when an agent becomes free."""
 
 from __future__ import annotations
 
+from acd import explanations
+from acd.cases import Contact, Visit
 from acd.effects import NobodyFor, NobodyWhy
-from acd.explanations import explain
+from acd.explanations import RUNNERS_UP
+from acd.lanes import Lane, lane_of
+from acd.model import Trigger
 from acd.offers import make_offer
-from acd.ranking import first_agent, first_contact
-from acd.state import Agent, Contact, Floor
+from acd.people import Agent
+from acd.ranking import agents_in_order, contacts_in_order
+from acd.state import Floor
 
 MATCHES_AT_ONCE = 256
-"""A change of configuration makes at most so many offers in one event and goes on in the next."""
+"""Work on many contacts does so many in one event and goes on in the next."""
 
 
-def seek_agent(floor: Floor, contact: Contact, *, tell: bool = False) -> None:
-    """Offer a waiting contact to the longest available agent of its queue; `tell` says it when there is none."""
-    queue = floor.queues[contact.queue]
-    key = first_agent(queue)
-    if key is not None:
-        make_offer(floor, contact, floor.agents[key[2]], "contact")
-    elif tell:
-        staffed = any(pool.counts.total() > pool.counts["logged-out"] for pool in queue.pools)
-        why: NobodyWhy = "nobody-available" if staffed else "nobody-logged-in"
-        floor.out.append(NobodyFor(contact.id, contact.queue, why, explain(floor, "contact", contact, None)))
+def seek_agent(floor: Floor, contact: Contact, trigger: Trigger = "contact") -> bool:
+    """Offer a waiting contact to the best free agent of its queues, in the order in which it was queued."""
+    return any(_seek(floor, visit, trigger) for visit in contact.visits)
+
+
+def _seek(floor: Floor, visit: Visit, trigger: Trigger) -> bool:
+    lane = lane_of(floor, visit)
+    ranked = agents_in_order(floor, lane, RUNNERS_UP + 1)
+    if not ranked:
+        return False
+    decision = explanations.of_agents(floor, trigger, visit, lane, ranked)
+    make_offer(floor, visit, ranked[0][1].agent, decision)
+    return True
+
+
+def tell_nobody(floor: Floor, visit: Visit) -> None:
+    """Say why a newly queued contact found no agent."""
+    lane = lane_of(floor, visit)
+    decision = explanations.of_agents(floor, "contact", visit, lane, [])
+    floor.out.append(NobodyFor(visit.contact, visit.queue, nobody_why(floor, lane), decision))
+
+
+def nobody_why(floor: Floor, lane: Lane) -> NobodyWhy:
+    """Which kind of nobody: no agent of the queue there, none of them able, or all busy."""
+    there = floor.roster.logged_in
+    if there & lane.mask:
+        return "nobody-available"
+    return "nobody-with-the-skill" if there & lane.queue.members[-1] else "nobody-logged-in"
 
 
 def seek_contact(floor: Floor, agent: Agent) -> None:
-    """Offer an available agent the contact that comes first over their queues."""
-    if agent.reason != "available":
+    """Offer a free agent the contact that comes first over their queues."""
+    seat = floor.roster.by_id[agent.id]
+    if not seat.open:
         return
-    key = first_contact(floor.pool_of[agent.id])
-    if key is not None:
-        make_offer(floor, floor.contacts[key[3]], agent, "agent")
+    ranked = contacts_in_order(floor, seat, RUNNERS_UP + 1)
+    if not ranked:
+        return
+    visit = floor.visits[ranked[0][1]]
+    lane = lane_of(floor, visit)
+    agents = agents_in_order(floor, lane, RUNNERS_UP + 1)
+    make_offer(floor, visit, agent, explanations.of_contacts(floor, visit, lane, seat, ranked, agents))
 
 
-def rematch(floor: Floor) -> None:
-    """Match everybody after a change of who serves what, a bounded number at a time."""
-    left = MATCHES_AT_ONCE
-    floor.rematching = False
-    for pool in floor.pools.values():
-        while (key := first_contact(pool)) is not None and len(pool.free):
-            if not left:
-                floor.rematching = True
-                floor.timers.add(floor.at, "rematch", "")
-                return
-            left -= 1
-            contact = floor.contacts[key[3]]
-            first = first_agent(floor.queues[contact.queue])
-            if first is None:
-                break
-            make_offer(floor, contact, floor.agents[first[2]], "contact")
+def rematch(floor: Floor, most: int) -> int:
+    """Match everybody after a change of who serves what, at most so many; how many were matched."""
+    matched = 0
+    for queue in floor.queues.values():
+        lanes = [lane for lane in queue.lanes.values() if len(lane.waiting)]
+        for lane in sorted(lanes, key=lambda lane: lane.head):
+            while len(lane.waiting) and floor.roster.free.get(lane.bit, 0) & lane.mask:
+                if matched == most:
+                    return matched
+                key = lane.waiting.first()
+                if key is None or not _seek(floor, floor.visits[key[2]], "configuration"):
+                    break
+                matched += 1
+    return matched

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from acd.cases import Contact, Visit
 from acd.effects import OfferMade, OfferWithdrawn, WithdrawnWhy
 from acd.errors import Refused
-from acd.explanations import explain
-from acd.state import Agent, Contact, Floor, Offer
+from acd.model import Decision
+from acd.people import Agent, Offer
+from acd.state import Floor
 
 
-def make_offer(floor: Floor, contact: Contact, agent: Agent, trigger: Literal["contact", "agent"]) -> None:
-    """Present a waiting contact to an available agent; the contact keeps its place, the agent is reserved."""
-    decision = explain(floor, trigger, contact, agent)
+def make_offer(floor: Floor, visit: Visit, agent: Agent, decision: Decision) -> Offer:
+    """Present a waiting contact to a free agent; the contact keeps its places, the agent is reserved."""
+    contact = floor.contacts[visit.contact]
     contact.offers += 1
-    deadline = floor.at + floor.queues[contact.queue].config.offer_seconds
-    offer = Offer(f"{contact.id}.{contact.offers}", contact.id, agent.id, contact.queue, floor.at, deadline)
+    rule = floor.queues[visit.queue].config.offer_of(visit.channel)
+    offer = Offer(
+        f"{contact.id}.{contact.offers}", contact.id, agent.id, visit.id, visit.queue, floor.at, floor.at + rule.seconds
+    )
     floor.offers[offer.id] = offer
-    floor.timers.add(deadline, "offer", offer.id)
     contact.offer = agent.offer = offer.id
-    agent.contact = contact.id
-    floor.out.append(OfferMade(offer.id, contact.id, agent.id, contact.queue, deadline, contact.waited_by(floor.at), decision))
+    agent.offered_order = floor.next_order()
+    floor.out.append(
+        OfferMade(
+            offer.id,
+            contact.id,
+            agent.id,
+            visit.queue,
+            offer.deadline,
+            visit.waited_by(floor.at),
+            decision,
+            visit.channel,
+            visit.id,
+            contact.callback is not None,
+            rule.auto_accept,
+        )
+    )
     floor.change_contact(contact, "offered")
-    floor.change_agent(agent, "reserved", until=deadline)
+    floor.settle(agent)
+    if rule.auto_accept:
+        floor.accepting.append(offer.id)
+    else:
+        floor.timers.set("offer", offer.id, offer.deadline)
+    return offer
 
 
 def the_offer(floor: Floor, id: str, agent: str) -> Offer:
@@ -36,11 +56,20 @@ def the_offer(floor: Floor, id: str, agent: str) -> Offer:
     return offer
 
 
-def close_offer(floor: Floor, offer: Offer, withdrawn: WithdrawnWhy | None) -> tuple[Contact, Agent]:
+def close_offer(floor: Floor, offer: Offer, withdrawn: WithdrawnWhy | None, reason: str = "") -> tuple[Contact, Agent]:
     """The offer is over, accepted when `withdrawn` is None; both sides are free of it but have their old states yet."""
     del floor.offers[offer.id]
+    floor.timers.clear("offer", offer.id)
     contact, agent = floor.contacts[offer.contact], floor.agents[offer.agent]
-    contact.offer = agent.offer = agent.contact = ""
+    contact.offer = agent.offer = ""
     if withdrawn is not None:
-        floor.out.append(OfferWithdrawn(offer.id, contact.id, agent.id, withdrawn))
+        seconds = floor.at - offer.made_at
+        floor.out.append(OfferWithdrawn(offer.id, contact.id, agent.id, withdrawn, offer.queue, seconds, reason))
     return contact, agent
+
+
+def withdraw_from(floor: Floor, contact: Contact, why: WithdrawnWhy) -> Agent | None:
+    """End the offer of this contact, if one is out; the agent is to be spared by the caller."""
+    if not contact.offer:
+        return None
+    return close_offer(floor, floor.offers[contact.offer], why)[1]

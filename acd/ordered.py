@@ -5,7 +5,7 @@ Blocks of a bounded size keep insertion and removal short at any length; a rank 
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -99,3 +99,11 @@ class Ordered(Generic[Key]):
             return None
         block = self._blocks[index]
         return block[bisect_left(block, key)]
+
+    def above(self, key: tuple[Any, ...]) -> Key | None:
+        """The smallest key that is greater than this one."""
+        index = bisect_right(self._lasts, key)
+        if index == len(self._blocks):
+            return None
+        block = self._blocks[index]
+        return block[bisect_right(block, key)]

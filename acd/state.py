@@ -2,164 +2,117 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import msgspec
 
-from acd.effects import AgentChanged, ContactChanged, Effect, SegmentHow
+from acd.capacity import ONE_AT_A_TIME, Capacity
+from acd.cases import Contact, Left, Visit, WaitingKey
+from acd.effects import AgentChanged, ContactChanged, Effect
 from acd.errors import Refused
+from acd.lanes import Lane, LaneKey, stand, step_out
 from acd.model import (
     AgentConfig,
-    AgentState,
     Channel,
     Code,
     ContactState,
-    DeferredState,
     FinalState,
+    ProfileConfig,
     QueueConfig,
     Settings,
+    SkillConfig,
+    TeamConfig,
+    WorkView,
 )
 from acd.ordered import Ordered
+from acd.people import Agent, Offer
+from acd.roster import Roster, Seat
+from acd.strategies import DEFAULT, STRATEGIES
 from acd.timers import Timers
-
-WaitingKey = tuple[int, float, int, str]
-"""Priority, queued at, order, contact."""
-
-FreeKey = tuple[float, int, str]
-"""Available since, order, agent."""
 
 _REMEMBERED_ENDS = 4096
 """How many ended contacts are remembered, only to say `contact-ended` instead of `unknown-contact`."""
 
 
-class Segment(msgspec.Struct):
-    """An agent's part of a contact, from the answer to the end of the wrap-up."""
-
-    contact: str
-    number: int
-    queue: str
-    visit: str
-    started: float
-    talk: float = 0.0
-    how: SegmentHow = "handled"
-    extensions: int = 0
-
-
-class Contact(msgspec.Struct):
-    """A contact that has no final state yet."""
-
-    id: str
-    channel: Channel
-    entry_point: str
-    arrived_at: float
-    state: ContactState = "arrived"
-    queue: str = ""
-    visit: str = ""
-    priority: int = 0
-    queued_at: float = 0.0
-    order: int = 0
-    waiting_since: float | None = None
-    """Start of the present wait; none while engaged or in no queue."""
-    visit_waited: float = 0.0
-    visit_talked: float = 0.0
-    waited: float = 0.0
-    talked: float = 0.0
-    agent: str = ""
-    offer: str = ""
-    offers: int = 0
-    answered_at: float | None = None
-    segments: int = 0
-    last_queue: str = ""
-    last_agent: str = ""
-
-    @property
-    def key(self) -> WaitingKey:
-        """The contact's place, kept from being queued to the end of the visit."""
-        return (self.priority, self.queued_at, self.order, self.id)
-
-    def waited_by(self, at: float) -> float:
-        """Seconds waited in the present visit."""
-        return self.visit_waited + (at - self.waiting_since if self.waiting_since is not None else 0.0)
-
-
-class Agent(msgspec.Struct):
-    """An agent; configuration aside, all that the engine remembers of them."""
-
-    id: str
-    state: AgentState = "logged-out"
-    code: str = ""
-    since: float = 0.0
-    until: float | None = None
-    reachable: bool = False
-    next_state: DeferredState = ""
-    next_code: str = ""
-    contact: str = ""
-    offer: str = ""
-    free_since: float = 0.0
-    free_order: int = 0
-    segment: Segment | None = None
-
-    @property
-    def reason(self) -> str:
-        """Why they are no candidate: the state, or `unreachable`; `available` is a candidate."""
-        return "unreachable" if self.state == "available" and not self.reachable else self.state
-
-    @property
-    def key(self) -> FreeKey:
-        """The agent's place among the longest available."""
-        return (self.free_since, self.free_order, self.id)
-
-
-class Offer(msgspec.Struct):
-    """An offer that is out."""
-
-    id: str
-    contact: str
-    agent: str
-    queue: str
-    made_at: float
-    deadline: float
-
-
 class History(msgspec.Struct):
-    """What a queue has seen, faded by each new sight, for estimates."""
+    """What a queue has seen, faded by each new sight, for estimates; and how good those were."""
 
     handled: float = 0.0
     handling: float = 0.0
     abandoned: float = 0.0
     waited: float = 0.0
+    estimates: int = 0
+    error: float = 0.0
+    absolute_error: float = 0.0
+    within_p90: int = 0
 
 
 class Visits(msgspec.Struct):
     """Counts of a queue's visits."""
 
     offered: int = 0
-    ended: dict[FinalState, int] = msgspec.field(default_factory=dict)
+    open: int = 0
+    callbacks: int = 0
+    ended: dict[FinalState, int] = {}
 
 
-class Queue:
-    """A queue with who waits in it, and the pools that serve it."""
+class Sweep(msgspec.Struct):
+    """Work on many contacts that goes on in `Continue` events: a queue whose rules have begun to apply, or, without a queue, a
+    match of everybody after a new configuration. `after` is the key of the one dealt with last."""
 
-    __slots__ = ("config", "history", "pools", "visits", "waiting", "wrap_up_codes")
-
-    def __init__(self, config: QueueConfig, history: History, visits: Visits) -> None:
-        self.config = config
-        self.history = history
-        self.visits = visits
-        self.waiting: Ordered[WaitingKey] = Ordered()
-        self.pools: list[Pool] = []
-        self.wrap_up_codes = frozenset(code.code for code in config.wrap_up_codes)
+    queue: str = ""
+    after: WaitingKey | None = None
 
 
 class Pool:
-    """The agents who serve exactly the same queues: one ordered collection for all of them, however many queues."""
+    """The agents who serve exactly the same queues."""
 
-    __slots__ = ("counts", "free", "queues")
+    __slots__ = ("mask", "queues")
 
     def __init__(self, queues: list[Queue]) -> None:
         self.queues = queues
-        self.free: Ordered[FreeKey] = Ordered()
-        self.counts: Counter[str] = Counter()
+        self.mask = 0
+
+
+class Queue:
+    """A queue with who waits in it and who serves it."""
+
+    __slots__ = (
+        "config",
+        "delays",
+        "empty",
+        "heads",
+        "history",
+        "lanes",
+        "levels",
+        "members",
+        "pools",
+        "rules",
+        "shut",
+        "strategy",
+        "visits",
+        "waiting",
+        "waits",
+        "wrap_up_codes",
+    )
+
+    def __init__(self, config: QueueConfig, history: History, visits: Visits, *, shut: bool) -> None:
+        self.config = config
+        self.history = history
+        self.visits = visits
+        self.shut = shut
+        """Closed by a supervisor."""
+        self.strategy = STRATEGIES.get(config.strategy, DEFAULT)
+        self.waiting: Ordered[WaitingKey] = Ordered()
+        self.lanes: dict[LaneKey, Lane] = {}
+        self.empty: dict[LaneKey, None] = {}
+        self.heads: Ordered[tuple[float, int, Lane]] = Ordered()
+        self.delays: list[float] = []
+        self.members: list[int] = [0]
+        """Who serves it: those without a delay, and then with each delay more."""
+        self.levels: list[tuple[int, int]] = []
+        self.pools: list[Pool] = []
+        self.wrap_up_codes = frozenset(code.code for code in config.wrap_up_codes)
+        self.waits = sorted(rule.over for rule in config.overflow if rule.when == "wait")
+        self.rules = frozenset(rule.when for rule in config.overflow)
 
 
 class Floor:
@@ -171,20 +124,36 @@ class Floor:
         self.settings = Settings()
         self.queues: dict[str, Queue] = {}
         self.agent_configs: dict[str, AgentConfig] = {}
+        self.teams: dict[str, TeamConfig] = {}
+        self.profiles: dict[str, ProfileConfig] = {}
+        self.skills: dict[str, SkillConfig] = {}
         self.agents: dict[str, Agent] = {}
         self.idle_codes: dict[str, Code] = {}
+        self.periods: dict[str, bool] = {}
         self.contacts: dict[str, Contact] = {}
+        self.visits: dict[str, Visit] = {}
         self.offers: dict[str, Offer] = {}
         self.recent_ends: dict[str, None] = {}
+        self.callbacks: dict[str, str] = {}
+        """The open callback of a customer."""
+        self.left: dict[tuple[str, str], Left] = {}
+        """Places that may be had again, by customer and queue."""
         self.arrived = 0
         self.ended: dict[FinalState, int] = {}
         self.orders = 0
         self.timers = Timers()
-        self.rematching = False
-        """A change of configuration left more matches to make than one event may."""
-        self.pools: dict[tuple[str, ...], Pool] = {}
-        self.pool_of: dict[str, Pool] = {}
+        self.sweeps: list[Sweep] = []
+        self.going_on = False
+        """`GoOn` is out."""
+        self.accepting: list[str] = []
+        """Offers that are accepted by themselves before the event is over."""
+        self.roster = Roster()
+        self.aside: dict[str, dict[str, Lane]] = {}
+        """Lanes that are found through an agent or a team, by `agent/ID` and `team/ID`, then by their first visit."""
+        self.capacities: dict[str, Capacity] = {"": Capacity(ONE_AT_A_TIME)}
         self.out: list[Effect] = []
+
+    # --- finding --------------------------------------------------------------------------------------------------
 
     def agent(self, id: str) -> Agent:
         """The agent; refused when unknown."""
@@ -209,112 +178,122 @@ class Floor:
             raise Refused("unknown-queue", f"there is no queue {id}")
         return queue
 
+    def seat(self, agent: Agent) -> Seat:
+        """What follows from the agent's configuration and state."""
+        return self.roster.by_id[agent.id]
+
+    def closed(self, queue: Queue) -> bool:
+        """Whether a supervisor or the hours have closed the queue."""
+        hours = queue.config.hours
+        return queue.shut or bool(hours and not self.periods.get(hours, False))
+
     def next_order(self) -> int:
         """A number that breaks ties of the same instant: smaller came first."""
         self.orders += 1
         return self.orders
 
-    def change_agent(
-        self,
-        agent: Agent,
-        state: AgentState,
-        code: str = "",
-        *,
-        until: float | None = None,
-        since: float | None = None,
-    ) -> None:
-        """Give the agent a state (since now); the pool's order and counts follow, and everybody is told."""
-        before = agent.reason
-        pool = self.pool_of[agent.id]
-        if before == "available":
-            pool.free.remove(agent.key)
-        agent.state, agent.code, agent.until = state, code, until
-        agent.since = self.at if since is None else since
-        self._placed(agent, pool, before)
-        self.tell_agent(agent)
+    # --- agents ---------------------------------------------------------------------------------------------------
 
-    def change_reachable(self, agent: Agent, reachable: bool) -> None:
-        """The agent's softphone came or went; who comes back stands behind those who were available meanwhile."""
-        before = agent.reason
-        pool = self.pool_of[agent.id]
-        if before == "available":
-            pool.free.remove(agent.key)
-        agent.reachable = reachable
-        if reachable and agent.state == "available":
-            self.stamp_free(agent)
-        self._placed(agent, pool, before)
+    def settle(self, agent: Agent, *, tell: bool = True, by: str = "") -> None:
+        """After any change of an agent: the summary state, what they are free for, their places; everybody is told."""
+        seat = self.roster.by_id[agent.id]
+        self.seat_of(agent, seat)
+        if tell:
+            self.tell_agent(agent, by)
 
-    def _placed(self, agent: Agent, pool: Pool, before: str) -> None:
-        after = agent.reason
-        if after != before:
-            pool.counts[before] -= 1
-            pool.counts[after] += 1
-        if after == "available":
-            pool.free.add(agent.key)
+    def seat_of(self, agent: Agent, seat: Seat) -> None:
+        """Derive the seat from the agent's state."""
+        state = agent.summary()
+        if state != agent.state:
+            self.measure(agent)
+            agent.state = state
+            agent.since = agent.free_since if state == "available" else self.at
+        open = 0
+        if agent.presence == "available" and not agent.offer and not agent.next_state:
+            open = seat.capacity.room(agent) & agent.reach
+        reason = "unreachable" if state == "available" and not agent.reach else state
+        self.roster.put(seat, reason, open)
+
+    def measure(self, agent: Agent) -> None:
+        """Add the time in the present state up to now to the agent's working or available time."""
+        seconds = self.at - agent.measured
+        agent.measured = self.at
+        if agent.state in ("engaged", "wrap-up"):
+            agent.busy += seconds
+        elif agent.state in ("available", "reserved"):
+            agent.ready += seconds
 
     def stamp_free(self, agent: Agent) -> None:
         """From now on the agent counts as available."""
+        self.measure(agent)
+        total = agent.busy + agent.ready
+        agent.occupancy = agent.busy / total if total else 0.0
         agent.free_since = self.at
         agent.free_order = self.next_order()
 
-    def tell_agent(self, agent: Agent) -> None:
+    def tell_agent(self, agent: Agent, by: str = "") -> None:
         """Emit the agent's present state."""
+        until = agent.pause_ends
+        contact = ""
+        works: tuple[WorkView, ...] = ()
+        if agent.works:
+            contact = agent.works[0].contact
+            works = self.works_of(agent)
+            until = None if agent.state == "engaged" else min((w.until for w in works if w.until is not None), default=until)
+        if agent.offer:
+            offer = self.offers[agent.offer]
+            if agent.state == "reserved":
+                contact, until = offer.contact, offer.deadline
         self.out.append(
             AgentChanged(
                 agent.id,
                 agent.state,
-                agent.code,
+                agent.code if agent.state == agent.presence else "",
                 agent.since,
-                agent.until,
+                until,
                 agent.next_state,
                 agent.next_code,
-                agent.contact,
+                contact,
+                self.channels_of(agent),
+                works,
+                by,
             )
         )
 
+    def channels_of(self, agent: Agent) -> dict[Channel, str]:
+        """The agent's state by channel, if they have a profile."""
+        seat = self.roster.by_id[agent.id]
+        return seat.capacity.states(agent, seat.open) if seat.capacity.config.id else {}
+
+    def works_of(self, agent: Agent) -> tuple[WorkView, ...]:
+        """What the agent has at hand."""
+        found = []
+        for work in agent.works:
+            left = 0
+            if work.state == "wrap-up":
+                left = self.queues[work.queue].config.wrap_up_of(work.channel).extensions - work.extensions
+            found.append(WorkView(work.contact, work.channel, work.queue, work.state, work.since, work.until, left))
+        return tuple(found)
+
+    # --- contacts -------------------------------------------------------------------------------------------------
+
     def change_contact(self, contact: Contact, state: ContactState) -> None:
-        """Give the contact a state; it stands in its queue's order exactly while it is `waiting`."""
+        """Give the contact a state; its visits stand in their queues' order exactly while it is `waiting`."""
         if contact.state == "waiting":
-            self.queues[contact.queue].waiting.remove(contact.key)
+            for visit in contact.visits:
+                step_out(self, visit)
         contact.state = state
         if state == "waiting":
-            self.queues[contact.queue].waiting.add(contact.key)
-        self.out.append(ContactChanged(contact.id, state, contact.queue, contact.agent))
+            for visit in contact.visits:
+                stand(self, visit)
+        queue = contact.visits[0].queue if contact.visits else ""
+        self.out.append(ContactChanged(contact.id, state, queue, contact.agent, contact.channel))
 
     def forget_contact(self, contact: Contact) -> None:
         """The contact has its final state; only its id is remembered for a while."""
         del self.contacts[contact.id]
+        if contact.customer and self.callbacks.get(contact.customer) == contact.id:
+            del self.callbacks[contact.customer]
         self.recent_ends[contact.id] = None
         if len(self.recent_ends) > _REMEMBERED_ENDS:
             del self.recent_ends[next(iter(self.recent_ends))]
-
-    def rebuild_pools(self) -> None:
-        """Derive the pools from configuration and the agents' states."""
-        self.pools = {}
-        self.pool_of = {}
-        for queue in self.queues.values():
-            queue.pools = []
-        position = {id: index for index, id in enumerate(self.queues)}
-        members = {id: frozenset(queue.config.team_agents) for id, queue in self.queues.items()}
-        everybody = tuple(id for id in self.queues if not members[id])
-        team_queues: dict[str, list[str]] = {}
-        for id, queue in self.queues.items():
-            for member in queue.config.team_agents:
-                team_queues.setdefault(member, []).append(id)
-        for id, agent in self.agents.items():
-            own = self.agent_configs[id].queues
-            if own:
-                served = tuple(sorted({q for q in own if not members[q] or id in members[q]}, key=position.__getitem__))
-            elif id in team_queues:
-                served = tuple(sorted({*everybody, *team_queues[id]}, key=position.__getitem__))
-            else:
-                served = everybody
-            pool = self.pools.get(served)
-            if pool is None:
-                pool = self.pools[served] = Pool([self.queues[q] for q in served])
-                for queue in pool.queues:
-                    queue.pools.append(pool)
-            self.pool_of[id] = pool
-            pool.counts[agent.reason] += 1
-            if agent.reason == "available":
-                pool.free.add(agent.key)

@@ -1,13 +1,13 @@
-"""Deadlines in a heap: entries are not taken out when they no longer count, but checked against their owner when they fall."""
+"""Deadlines in the order in which they fall; each owner has at most one of a kind, so that none is ever stale."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from heapq import heapify, heappop, heappush
 from typing import Literal
 
-TimerKind = Literal["offer", "agent", "rematch"]
-"""An offer's deadline, the end of an agent's timed state, or matching that goes on."""
+from acd.ordered import Ordered
+
+TimerKind = Literal["offer", "agent", "wrap-up", "visit", "callback"]
+"""An offer's deadline, the end of an agent's pause, of an after-contact work, a step of a visit, a callback's next moment."""
 
 Entry = tuple[float, int, TimerKind, str]
 
@@ -16,43 +16,58 @@ class Timers:
     """The deadlines that are open, and the time the shell was last asked to wake us at."""
 
     def __init__(self) -> None:
-        self._heap: list[Entry] = []
+        self._entries: Ordered[Entry] = Ordered()
+        self._by_owner: dict[tuple[TimerKind, str], Entry] = {}
         self._order = 0
         self.asked: float | None = None
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._by_owner)
 
-    def add(self, at: float, kind: TimerKind, id: str) -> None:
-        """A new deadline; whether it still counts is judged when it falls."""
+    def set(self, kind: TimerKind, id: str, at: float) -> None:
+        """The owner's deadline, instead of the one before."""
+        owner = (kind, id)
+        before = self._by_owner.get(owner)
+        if before is not None:
+            if before[0] == at:
+                return
+            self._entries.remove(before)
         self._order += 1
-        heappush(self._heap, (at, self._order, kind, id))
+        entry = (at, self._order, kind, id)
+        self._by_owner[owner] = entry
+        self._entries.add(entry)
 
-    def due(self, at: float) -> tuple[float, TimerKind, str] | None:
-        """Take the earliest deadline that has come, valid or not."""
-        if not self._heap or self._heap[0][0] > at:
+    def clear(self, kind: TimerKind, id: str) -> None:
+        """The owner waits for nothing any more."""
+        before = self._by_owner.pop((kind, id), None)
+        if before is not None:
+            self._entries.remove(before)
+
+    def due(self, at: float) -> tuple[TimerKind, str] | None:
+        """Take the earliest deadline that has come."""
+        first = self._entries.first()
+        if first is None or first[0] > at:
             return None
-        deadline, _, kind, id = heappop(self._heap)
-        return deadline, kind, id
+        self._entries.remove(first)
+        del self._by_owner[first[2], first[3]]
+        return first[2], first[3]
 
-    def next(self, valid: Callable[[float, TimerKind, str], bool]) -> float | None:
-        """The earliest deadline that counts; those before it that do not are dropped."""
-        while self._heap:
-            at, _, kind, id = self._heap[0]
-            if valid(at, kind, id):
-                return at
-            heappop(self._heap)
-        return None
+    def next(self) -> float | None:
+        """The earliest deadline."""
+        first = self._entries.first()
+        return first[0] if first is not None else None
 
-    def open(self, valid: Callable[[float, TimerKind, str], bool]) -> list[tuple[float, TimerKind, str]]:
-        """Those that count, in the order in which they will fall: of one instant, who was added first."""
-        return [(at, kind, id) for at, _, kind, id in sorted(self._heap) if valid(at, kind, id)]
+    def move(self, kinds: frozenset[TimerKind], by: float) -> None:
+        """Let all deadlines of these kinds fall later."""
+        entries = [(at + by if kind in kinds else at, order, kind, id) for at, order, kind, id in self._entries]
+        self.restore(sorted(entries), self._order, self.asked)
 
-    def rebuild(self, entries: list[tuple[float, TimerKind, str]]) -> None:
-        """Replace all deadlines."""
-        self._order = 0
-        self._heap = []
-        for at, kind, id in entries:
-            self._order += 1
-            self._heap.append((at, self._order, kind, id))
-        heapify(self._heap)
+    def save(self) -> tuple[list[Entry], int, float | None]:
+        """All that there is, for `restore`."""
+        return list(self._entries), self._order, self.asked
+
+    def restore(self, entries: list[Entry], order: int, asked: float | None) -> None:
+        """Replace all deadlines; those of one instant keep their order."""
+        self._entries = Ordered(entries)
+        self._by_owner = {(entry[2], entry[3]): entry for entry in entries}
+        self._order, self.asked = order, asked

@@ -1,11 +1,16 @@
 #!/bin/sh
-# Renews the lock files; the names and addresses of package indexes stay out of them.
+# Renews the lock files; with --keep it adds only what is new and leaves the rest as pinned. The names and addresses of package
+# indexes stay out of them.
 . "$(dirname "$0")/common.sh"
 cd "$root"
-compile() { uv pip compile --quiet --generate-hashes --no-header --no-emit-index-url --python-version 3.11 "$@"; }
-compile --upgrade pyproject.toml -o requirements.lock
-compile --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+upgrade=--upgrade
+[ "${1:-}" != --keep ] || upgrade=
+# shellcheck disable=SC2086  no word where nothing is upgraded
+compile() { uv pip compile $upgrade --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 "$@"; }
+compile pyproject.toml -o requirements.lock
+compile pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 cd "$setup"
-compile --upgrade uv.in -o uv.lock
-compile --upgrade node.in -o node.lock
-compile --upgrade build.in -c "$root/requirements-dev.lock" -o build.lock
+compile uv.in -o uv.lock
+compile node.in -o node.lock
+cd "$root" # so that no path of this machine gets into the file
+compile "$setup/build.in" -c requirements-dev.lock -o "$setup/build.lock"

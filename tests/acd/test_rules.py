@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from acd import effects, events
-from acd.model import AgentConfig, QueueConfig
+from acd.model import AgentConfig, Membership, QueueConfig
 from tests.acd.world import World, configuration, none, only
 
 pytestmark = pytest.mark.unit
@@ -44,8 +44,12 @@ def test_priority_then_first_come_first_served_across_queues() -> None:
 
 
 def test_an_agent_gets_only_contacts_of_their_queues() -> None:
-    queues = [QueueConfig("sales", "Sales", team_agents=["ann", "bob"]), QueueConfig("support", "Support")]
-    agents = [AgentConfig("ann", "Ann", ["sales"]), AgentConfig("bob", "Bob", ["support"]), AgentConfig("cyd", "Cyd")]
+    queues = [QueueConfig("sales", "Sales"), QueueConfig("support", "Support")]
+    agents = [
+        AgentConfig("ann", "Ann", (Membership("sales"),)),
+        AgentConfig("bob", "Bob", (Membership("support"),)),
+        AgentConfig("cyd", "Cyd", (Membership("support"),)),
+    ]
     world = World(configuration(queues, agents))
     world.available("cyd", "bob")
     assert only(world.queue("c1", "sales"), effects.NobodyFor).why == "nobody-logged-in"
@@ -319,7 +323,7 @@ def test_what_is_not_allowed_is_refused_with_a_code() -> None:
     assert world.refused(events.OfferAccepted(at, "ann", "c9.1")) == "offer-gone"
     world.queue("c1")
     assert world.refused(events.ContactArrived(at, "c1")) == "contact-exists"
-    assert world.refused(events.ContactQueued(at, "c1", "sales")) == "not-with-flow"
+    assert world.refused(events.ContactQueued(at, "c1", "sales")) == "already-queued"
     assert world.refused(events.ContactEnded(at, "c1", "agent")) == "not-engaged"
     world.do(events.ContactArrived(at, "c2"))
     assert world.refused(events.ContactQueued(at, "c2", "nowhere")) == "unknown-queue"
@@ -373,15 +377,18 @@ def test_a_clock_that_steps_back_does_not_move_the_engine_back() -> None:
 
 
 def test_a_new_configuration_matches_who_now_fits_and_goes_on_in_later_events() -> None:
-    agents = [AgentConfig(f"a{n}", "A", ["support"]) for n in range(300)]
+    agents = [AgentConfig(f"a{n}", "A", (Membership("support"),)) for n in range(300)]
     world = World(configuration(agents=agents))
     world.available(*(agent.id for agent in agents))
     for n in range(300):
         world.queue(f"c{n}")
-    found = world.do(configuration(agents=[AgentConfig(agent.id, "A", ["sales"]) for agent in agents]))
+    found = world.do(configuration(agents=[AgentConfig(agent.id, "A", (Membership("sales"),)) for agent in agents]))
+    assert only(found, effects.GoOn)
+    found = world.do(events.Continue(world.at))
     assert sum(isinstance(effect, effects.OfferMade) for effect in found) == 256
-    assert only(found, effects.WakeAt).at == world.at
-    found = world.wait(0.0)
+    assert only(found, effects.GoOn)
+    found = world.do(events.Continue(world.at))
+    assert none(found, effects.GoOn)
     assert sum(isinstance(effect, effects.OfferMade) for effect in found) == 44
     assert [world.offered_to(f"c{n}") for n in range(300)] == [agent.id for agent in agents]
 

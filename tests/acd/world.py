@@ -12,7 +12,7 @@ from acd.model import AgentConfig, AgentView, Code, QueueConfig, Settings
 T = TypeVar("T")
 
 CODES = [Code("break", "Break"), Code("training", "Training")]
-WRAP_UP = [Code("sold", "Sold"), Code("complaint", "Complaint")]
+WRAP_UP = (Code("sold", "Sold"), Code("complaint", "Complaint"))
 
 
 def configuration(
@@ -42,7 +42,9 @@ class World:
         self.log: list[events.Event] = []
         self.effects: list[effects.Effect] = []
         self.wake: float | None = None
+        self.unfinished = False
         self.do(configured or configuration())
+        self.go_on()
 
     def do(self, event: events.Event) -> list[effects.Effect]:
         """Handle one event."""
@@ -52,6 +54,8 @@ class World:
         for effect in out:
             if isinstance(effect, effects.WakeAt):
                 self.wake = effect.at
+            elif isinstance(effect, effects.GoOn):
+                self.unfinished = True
         return out
 
     def refused(self, event: events.Event) -> str:
@@ -67,12 +71,21 @@ class World:
     def wait(self, seconds: float) -> list[effects.Effect]:
         """Let time pass and wake the engine when it asked for it."""
         end = self.at + seconds
-        found: list[effects.Effect] = []
+        found: list[effects.Effect] = self.go_on()
         while self.wake is not None and self.wake <= end:
             self.at = max(self.at, self.wake)
             self.wake = None
             found += self.do(events.DeadlineReached(self.at))
+            found += self.go_on()
         self.at = end
+        return found
+
+    def go_on(self) -> list[effects.Effect]:
+        """Send the `Continue` events that the engine asked for."""
+        found: list[effects.Effect] = []
+        while self.unfinished:
+            self.unfinished = False
+            found += self.do(events.Continue(self.at))
         return found
 
     def available(self, *agents: str) -> list[effects.Effect]:

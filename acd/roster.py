@@ -1,0 +1,185 @@
+"""All agents at a glance: who is free for what, who has which skill; sets of agents are the bits of one int.
+
+An agent's bit is their place in the configuration. Everything here follows from configuration and the agents' states; no
+snapshot holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from acd.capacity import Capacity
+from acd.expressions import Expression, compile
+from acd.model import AgentConfig, Membership, SkillNeed
+from acd.ordered import Ordered
+from acd.people import Agent
+from acd.strategies.base import Key, Strategy
+
+if TYPE_CHECKING:
+    from acd.state import Queue
+
+REASONS = ("logged-out", "idle", "not-responding", "unreachable", "reserved", "engaged", "wrap-up", "available")
+"""Why somebody may be no candidate; an agent has exactly one. `available` without a free slot of the channel is `full`."""
+
+WORKING = ("available", "unreachable", "reserved", "engaged", "wrap-up")
+
+OrderKey = tuple[Key, int]
+
+
+class Seat:
+    """An agent with what follows from configuration and state."""
+
+    __slots__ = ("agent", "bit", "by_queue", "capacity", "config", "keys", "open", "reason", "serves", "slot")
+
+    def __init__(self, slot: int, agent: Agent, config: AgentConfig, capacity: Capacity) -> None:
+        self.slot = slot
+        self.bit = 1 << slot
+        self.agent = agent
+        self.config = config
+        self.capacity = capacity
+        self.serves: list[tuple[Queue, Membership]] = []
+        self.by_queue: dict[str, Membership] = {}
+        self.open = 0
+        """Channels on which they can be offered something now, as bits."""
+        self.reason = "logged-out"
+        self.keys: dict[str, OrderKey] = {}
+        """Their places in the orders, while they are free for anything."""
+
+
+class Roster:
+    """The seats, and sets of them."""
+
+    def __init__(self) -> None:
+        self.seats: list[Seat] = []
+        self.by_id: dict[str, Seat] = {}
+        self.all = 0
+        self.free: dict[int, int] = {}
+        """By channel bit: who can be offered one now."""
+        self.reasons: dict[str, int] = dict.fromkeys(REASONS, 0)
+        self.teams: dict[str, int] = {}
+        self.orders: dict[str, Ordered[OrderKey]] = {}
+        """By strategy: who is free for anything, first one first."""
+        self._strategies: list[Strategy] = []
+        self._skills: dict[tuple[str, int, int], int] = {}
+        self._wheres: dict[str, tuple[Expression, int]] = {}
+
+    def use(self, strategies: list[Strategy]) -> None:
+        """Keep orders for these strategies; those of the seats that are there already are made anew."""
+        self._strategies = strategies
+        self.orders = {strategy.name: Ordered() for strategy in strategies}
+        for seat in self.seats:
+            seat.keys = {}
+            if seat.open:
+                self._stand(seat)
+
+    def add(self, seat: Seat) -> None:
+        """A new agent, logged out until `put` says otherwise; bits of skills and the like are up to date after."""
+        self.seats.append(seat)
+        self.by_id[seat.agent.id] = seat
+        self.all |= seat.bit
+        self.reasons["logged-out"] |= seat.bit
+        self.describe(seat)
+
+    def describe(self, seat: Seat) -> None:
+        """Sort the agent into the sets of skills, expressions and teams, by a new configuration."""
+        skills, bit = seat.config.skills, seat.bit
+        for (skill, least, most), mask in self._skills.items():
+            has = least <= skills.get(skill, 0) <= most
+            self._skills[skill, least, most] = mask | bit if has else mask & ~bit
+        for text, (expression, mask) in self._wheres.items():
+            self._wheres[text] = (expression, mask | bit if self._holds(expression, seat) else mask & ~bit)
+        for team in self.teams:
+            self.teams[team] &= ~bit
+        if seat.config.team:
+            self.teams[seat.config.team] = self.teams.get(seat.config.team, 0) | bit
+
+    @property
+    def logged_in(self) -> int:
+        """Whoever is there in any state."""
+        return self.all & ~self.reasons["logged-out"]
+
+    @property
+    def working(self) -> int:
+        """Who takes contacts: busy or about to be."""
+        found = 0
+        for reason in WORKING:
+            found |= self.reasons[reason]
+        return found
+
+    def with_skill(self, need: SkillNeed) -> int:
+        """Who has the skill as needed."""
+        name = (need.skill, need.least, need.most)
+        mask = self._skills.get(name)
+        if mask is None:
+            mask = 0
+            for seat in self.seats:
+                if need.least <= seat.config.skills.get(need.skill, 0) <= need.most:
+                    mask |= seat.bit
+            self._skills[name] = mask
+        return mask
+
+    def where(self, text: str) -> int:
+        """Of whom the expression holds."""
+        found = self._wheres.get(text)
+        if found is None:
+            expression = compile(text)
+            mask = 0
+            for seat in self.seats:
+                if self._holds(expression, seat):
+                    mask |= seat.bit
+            found = self._wheres[text] = (expression, mask)
+        return found[1]
+
+    def _holds(self, expression: Expression, seat: Seat) -> bool:
+        return expression.holds(seat.config.attributes, seat.config.skills, seat.config.team)
+
+    def seats_of(self, mask: int) -> Iterator[Seat]:
+        """The agents of a set, in the order of the configuration."""
+        if not mask:
+            return
+        seats = self.seats
+        base = (mask & -mask).bit_length() - 1
+        mask >>= base
+        while mask:
+            low = mask & -mask
+            yield seats[base + low.bit_length() - 1]
+            mask ^= low
+
+    # --- changes --------------------------------------------------------------------------------------------------
+
+    def put(self, seat: Seat, reason: str, open: int) -> None:
+        """The agent's reason and the channels they are free for; orders follow, also when only a key is new."""
+        bit = seat.bit
+        if reason != seat.reason:
+            self.reasons[seat.reason] ^= bit
+            self.reasons[reason] ^= bit
+            seat.reason = reason
+        changed = open ^ seat.open
+        if changed:
+            free = self.free
+            while changed:
+                low = changed & -changed
+                free[low] = free.get(low, 0) ^ bit
+                changed ^= low
+        was = seat.open
+        seat.open = open
+        if was:
+            self._leave(seat, staying=bool(open))
+        if open:
+            self._stand(seat)
+
+    def _stand(self, seat: Seat) -> None:
+        for strategy in self._strategies:
+            if strategy.name not in seat.keys:
+                key = (strategy.key(seat), seat.slot)
+                seat.keys[strategy.name] = key
+                self.orders[strategy.name].add(key)
+
+    def _leave(self, seat: Seat, *, staying: bool) -> None:
+        """Out of the orders; who stays keeps the places that have not changed."""
+        for strategy in self._strategies:
+            key = seat.keys[strategy.name]
+            if not staying or key[0] != strategy.key(seat):
+                self.orders[strategy.name].remove(key)
+                del seat.keys[strategy.name]

@@ -1,0 +1,238 @@
+"""A stay in a queue: its beginning, the steps by which others may have the contact, its end. The place is kept throughout."""
+
+from __future__ import annotations
+
+from acd import estimates
+from acd.capacity import BITS
+from acd.cases import Contact, Visit
+from acd.effects import VisitEnded, VisitReason, VisitStarted
+from acd.eligibility import NOTHING, need_now, steps_of
+from acd.lanes import lane_of, stand, step_out
+from acd.model import STRICT_AGEING, FinalState, Need, QueueConfig, Relaxation, Target, VisitKind
+from acd.state import Floor, Queue
+
+FADE = 0.98
+"""How much of a queue's history stays when something new is seen: the last fifty or so count."""
+
+
+def place_of(config: QueueConfig, base: float, priority: int) -> float:
+    """The key of the order: later by the queue's ageing time for each level of priority; it does not change with time."""
+    return base + (priority - 1) * (config.ageing_seconds or STRICT_AGEING)
+
+
+def begin(
+    floor: Floor,
+    contact: Contact,
+    queue: Queue,
+    *,
+    id: str,
+    priority: int,
+    kind: VisitKind = "direct",
+    base: float | None = None,
+    steps_from: float | None = None,
+    asked: Need = NOTHING,
+    relaxation: tuple[Relaxation, ...] | None = None,
+    preferred: str = "",
+    patience: float = 0.0,
+    outside: bool = False,
+) -> Visit:
+    """A new visit, which does not stand in line yet."""
+    at, order = floor.at, floor.next_order()
+    base = at if base is None else base
+    visit = Visit(
+        id or f"{contact.id}/{order}",
+        contact.id,
+        queue.config.id,
+        contact.channel,
+        kind,
+        at,
+        base,
+        at if steps_from is None else steps_from,
+        order,
+        priority,
+        place_of(queue.config, base, priority),
+        asked,
+        NOTHING,
+        relaxation,
+    )
+    visit.waiting_since = at
+    if outside:
+        visit.outside, visit.need = True, asked
+    if preferred in floor.agents and floor.agents[preferred].presence != "logged-out":
+        visit.preferred, visit.patience_ends = preferred, at + patience
+    _catch_up(floor, queue, visit)
+    contact.visits.append(visit)
+    contact.last_queue = queue.config.id
+    floor.visits[visit.id] = visit
+    queue.visits.offered += 1
+    queue.visits.open += 1
+    if kind == "callback":
+        queue.visits.callbacks += 1
+    lane = lane_of(floor, visit)
+    if not floor.roster.free.get(lane.bit, 0) & lane.mask:
+        expected = estimates.predict(floor, lane, queue.waiting.rank(visit.key))
+        visit.estimate, visit.p90 = expected.seconds, expected.p90
+    floor.out.append(
+        VisitStarted(
+            visit.id,
+            contact.id,
+            queue.config.id,
+            contact.channel,
+            kind,
+            at,
+            priority,
+            visit.estimate,
+            visit.p90,
+            contact.entry_point,
+            asked,
+            relaxation,
+            preferred,
+            patience,
+        )
+    )
+    schedule(floor, visit)
+    return visit
+
+
+def end(floor: Floor, visit: Visit, how: FinalState, reason: VisitReason = "", to: Target | None = None) -> None:
+    """The visit is over; it leaves the line if it stands in it."""
+    contact = floor.contacts[visit.contact]
+    queue = floor.queues[visit.queue]
+    if contact.state == "waiting":
+        step_out(floor, visit)
+    visit.stop_waiting(floor.at)
+    contact.visits.remove(visit)
+    del floor.visits[visit.id]
+    floor.timers.clear("visit", visit.id)
+    counts, history = queue.visits, queue.history
+    counts.open -= 1
+    counts.ended[how] = counts.ended.get(how, 0) + 1
+    if visit.kind == "callback":
+        counts.callbacks -= 1
+    history.waited = history.waited * FADE + visit.waited
+    history.abandoned = history.abandoned * FADE + (how in ("abandoned", "short-abandoned"))
+    contact.waited += visit.waited
+    contact.talked += visit.talked
+    floor.out.append(
+        VisitEnded(
+            visit.id,
+            visit.contact,
+            visit.queue,
+            how,
+            visit.queued_at,
+            floor.at,
+            visit.waited,
+            visit.talked,
+            visit.waited <= queue.config.service_level_seconds,
+            visit.channel,
+            visit.kind,
+            reason,
+            to,
+            visit.answered_at,
+        )
+    )
+
+
+# --- steps --------------------------------------------------------------------------------------------------------
+
+
+def schedule(floor: Floor, visit: Visit) -> None:
+    """Wake up when the next step is due; only while it waits or an offer is out."""
+    queue = floor.queues[visit.queue]
+    start = visit.steps_from
+    due = [] if visit.patience_ends is None else [visit.patience_ends]
+    steps = steps_of(queue, visit)
+    if visit.step < len(steps):
+        due.append(start + steps[visit.step].after)
+    if visit.delay < len(queue.delays):
+        due.append(start + queue.delays[visit.delay])
+    if visit.waits_done < len(queue.waits):
+        due.append(start + queue.waits[visit.waits_done])
+    if due:
+        floor.timers.set("visit", visit.id, min(due))
+    else:
+        floor.timers.clear("visit", visit.id)
+
+
+def advance(floor: Floor, visit: Visit) -> bool:
+    """Take the steps that are due; whether others may have the contact now. Where it stands in line follows."""
+    queue = floor.queues[visit.queue]
+    contact = floor.contacts[visit.contact]
+    before = (visit.need, visit.delay)
+    if contact.state == "waiting":
+        step_out(floor, visit)
+    _catch_up(floor, queue, visit)
+    if contact.state == "waiting":
+        stand(floor, visit)
+    schedule(floor, visit)
+    return before != (visit.need, visit.delay)
+
+
+def _catch_up(floor: Floor, queue: Queue, visit: Visit) -> None:
+    """Steps, delays and patience as of now."""
+    at = floor.at
+    if visit.patience_ends is not None and visit.patience_ends <= at:
+        free = floor.agents.get(visit.preferred)
+        if visit.patience_ends > visit.queued_at or free is None or not _can_take(floor, visit):
+            visit.patience_ends = None
+    steps = steps_of(queue, visit)
+    while visit.step < len(steps) and visit.steps_from + steps[visit.step].after <= at:
+        visit.step += 1
+    while visit.delay < len(queue.delays) and visit.steps_from + queue.delays[visit.delay] <= at:
+        visit.delay += 1
+    if not visit.outside:
+        visit.need = need_now(queue, visit)
+
+
+def _can_take(floor: Floor, visit: Visit) -> bool:
+    """Whether the preferred agent is free for it at this moment."""
+    seat = floor.roster.by_id[visit.preferred]
+    return bool(seat.open & BITS[visit.channel])
+
+
+def change_place(floor: Floor, visit: Visit, priority: int) -> None:
+    """Another priority: the time that it has waited counts on."""
+    contact = floor.contacts[visit.contact]
+    if contact.state == "waiting":
+        step_out(floor, visit)
+    visit.priority = priority
+    visit.place = place_of(floor.queues[visit.queue].config, visit.base, priority)
+    if contact.state == "waiting":
+        stand(floor, visit)
+
+
+def change_need(floor: Floor, visit: Visit, need: Need, relaxation: tuple[Relaxation, ...]) -> None:
+    """Another need, with its own steps, by the time since the contact was queued."""
+    contact = floor.contacts[visit.contact]
+    if contact.state == "waiting":
+        step_out(floor, visit)
+    visit.asked, visit.relaxation, visit.step, visit.outside = need, relaxation, 0, False
+    visit.patience_ends = None
+    _catch_up(floor, floor.queues[visit.queue], visit)
+    if contact.state == "waiting":
+        stand(floor, visit)
+    schedule(floor, visit)
+
+
+def let_out(floor: Floor, visit: Visit, need: Need) -> None:
+    """By a rule it goes to these agents, whatever queues and skills they have; it stays in its queue."""
+    contact = floor.contacts[visit.contact]
+    if contact.state == "waiting":
+        step_out(floor, visit)
+    visit.asked = visit.need = need
+    visit.relaxation, visit.outside, visit.patience_ends = (), True, None
+    if contact.state == "waiting":
+        stand(floor, visit)
+    schedule(floor, visit)
+
+
+def refresh(floor: Floor, visit: Visit) -> None:
+    """After a new configuration: place, steps and need by the new rules. It does not stand in line now."""
+    queue = floor.queues[visit.queue]
+    visit.place = place_of(queue.config, visit.base, visit.priority)
+    visit.delay = 0
+    visit.step = min(visit.step, len(steps_of(queue, visit)))
+    visit.waits_done = min(visit.waits_done, len(queue.waits))
+    _catch_up(floor, queue, visit)
+    if floor.contacts[visit.contact].state in ("waiting", "offered"):
+        schedule(floor, visit)
