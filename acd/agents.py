@@ -1,8 +1,8 @@
 """Agents' states: what they choose, what is deferred, what ends by itself.
 
-Every state has an exit: logged-out by logging in; idle and not-responding by choice (a pause also by time); available by an offer;
-reserved by its deadline; engaged by the contact's end or the agent's loss; wrap-up by the agent, its limit or a supervisor, who
-may force any state.
+Every state has an exit: logged-out by logging in; idle and not-responding by choice (a pause also by time); available by an
+offer; reserved by its deadline; engaged by the contact's end or the agent's loss; wrap-up by the agent, its limit or a
+supervisor, who may force any state.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ def configure(floor: Floor, event: Configured) -> None:
         refresh(floor, visit)
     line_up(floor)
     floor.sweeps = [work for work in floor.sweeps if work.queue in floor.queues]
-    floor.sweeps.append(Sweep())
+    if any(len(queue.waiting) for queue in floor.queues.values()) and any(floor.roster.free.values()):
+        floor.sweeps.append(Sweep())
 
 
 def _check(floor: Floor, event: Configured) -> None:

@@ -50,10 +50,10 @@ def step(floor: Floor, visit: Visit) -> None:
         visit.waits_done = passed
         schedule(floor, visit)
         for rule in queue.config.overflow:
-            if rule.when == "wait" and visit.steps_from + rule.over <= floor.at:
-                if not rule.during or floor.periods.get(rule.during, False):
-                    entry.overflow(floor, visit, rule, "wait")
-                    return
+            applies = not rule.during or floor.periods.get(rule.during, False)
+            if rule.when == "wait" and applies and visit.steps_from + rule.over <= floor.at:
+                entry.overflow(floor, visit, rule, "wait")
+                return
     if others:
         seek_agent(floor, contact, "step")
 

@@ -158,8 +158,8 @@ class ContactFinal(msgspec.Struct, frozen=True, tag="contact-final"):
 
 
 class VisitStarted(msgspec.Struct, frozen=True, omit_defaults=True, tag="visit-started"):
-    """A stay in a queue begins; `estimate` is the wait that was predicted (None: unknown, or answered at once). What was asked for
-    is the contact's own, not joined with the queue's."""
+    """A stay in a queue begins; `estimate` is the wait that was predicted (None: unknown, or answered at once). What was asked
+    for is the contact's own, not joined with the queue's."""
 
     visit: str
     contact: str

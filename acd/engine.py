@@ -109,6 +109,15 @@ class Engine:
         """Time of the last event."""
         return self._floor.at
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether `Continue` is asked for."""
+        return self._floor.going_on
+
+    def has_rule(self, queue: str, why: str) -> bool:
+        """Whether the queue has an overflow rule of this kind."""
+        return why in self._floor.queue(queue).rules
+
     # --- queues ---------------------------------------------------------------------------------------------------
 
     def queues(self) -> list[str]:
@@ -188,7 +197,7 @@ class Engine:
         return [view for id in self._floor.offers if (view := views.of_offer(self._floor, id)) is not None]
 
     def why_not(self, contact: str, agent: str) -> tuple[str, str]:
-        """Why the agent cannot have the waiting contact now: a reason and a detail, both empty when they can; raises Refused."""
+        """Why the agent cannot have the waiting contact now: reason and detail, both empty when they can; raises Refused."""
         floor = self._floor
         found, seat = floor.contact(contact), floor.seat(floor.agent(agent))
         if not found.visits:

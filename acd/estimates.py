@@ -1,8 +1,8 @@
 """Predicted wait from the present state (GLOSSARY: EWT), not from past waits; and how good the predictions were.
 
-With q contacts in front, n effective agents, service rate mu and impatience theta, the wait is the sum of q + 1 exponential times
-with the rates n·mu + i·theta, i = 0..q. Mean and variance are sums over 1/rate and 1/rate²; the quantiles are those of the gamma
-distribution with this mean and variance, by the approximation of Wilson and Hilferty.
+With q contacts in front, n effective agents, service rate mu and impatience theta, the wait is the sum of q + 1 exponential
+times with the rates n·mu + i·theta, i = 0..q. Mean and variance are sums over 1/rate and 1/rate²; the quantiles are those of
+the gamma distribution with this mean and variance, by the approximation of Wilson and Hilferty.
 """
 
 from __future__ import annotations

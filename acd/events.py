@@ -158,8 +158,10 @@ class ContactAmended(msgspec.Struct, frozen=True, tag="contact-amended"):
 
 
 class CustomerLeft(msgspec.Struct, frozen=True, tag="customer-left"):
-    """The customer hung up: abandoned while waiting or offered, handled while engaged, flowed out while with the flow. A callback
-    that was agreed goes on without the line."""
+    """The customer hung up: abandoned while waiting or offered, handled while engaged, flowed out while with the flow.
+
+    A callback that was agreed goes on without the line.
+    """
 
     at: float
     contact: str
@@ -198,8 +200,10 @@ class ContactParked(msgspec.Struct, frozen=True, tag="contact-parked"):
 
 
 class ContactResumed(msgspec.Struct, frozen=True, tag="contact-resumed"):
-    """A parked conversation goes on: with its agent, or, when the agent has no slot or is not there, from the front of its queue,
-    its agent preferred. By the agent (refused when they have no slot) or because the customer wrote."""
+    """A parked conversation goes on: by the agent (refused when they have no slot) or because the customer wrote.
+
+    With its agent, or, when the agent has no slot or is not there, from the front of its queue, its agent preferred.
+    """
 
     at: float
     contact: str
@@ -269,7 +273,7 @@ class WrapUpExtended(msgspec.Struct, frozen=True, tag="wrap-up-extended"):
 
 
 class CallbackTaken(msgspec.Struct, frozen=True, tag="callback-taken"):
-    """A waiting contact, or one with its flow (`queue` says where it shall wait), becomes a courtesy callback and keeps its place.
+    """A waiting contact, or one with its flow (`queue` says where it shall wait), becomes a callback and keeps its place.
 
     It is offered between `not_before` and `not_after` (0: at any time). The number is with the contact's row, not here.
     """

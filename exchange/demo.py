@@ -53,9 +53,9 @@ DEMO_ACCOUNTS = (
     ADMIN,
 )
 IDLE_CODES = [Code("break", "Break"), Code("training", "Training"), Code("admin", "Admin work")]
-WRAP_UP_CODES = [Code("solved", "Solved"), Code("callback", "Call back"), Code("other", "Other")]
+WRAP_UP_CODES = (Code("solved", "Solved"), Code("callback", "Call back"), Code("other", "Other"))
 QUEUES = [
-    QueueConfig("sales", "Sales", wrap_up_codes=[Code("sold", "Sold"), *WRAP_UP_CODES[1:]]),
+    QueueConfig("sales", "Sales", wrap_up_codes=(Code("sold", "Sold"), *WRAP_UP_CODES[1:])),
     QueueConfig("support", "Support", wrap_up_codes=WRAP_UP_CODES),
 ]
 ENTRY_POINT = EntryPointConfig("5000", "5000", "demo", web=True)

@@ -16,7 +16,7 @@ Value = str | bool | int | float
 PlayEnd = Literal["finished", "stopped", "barged", "failed"]
 CollectEnd = Literal["enough", "timeout", "no-input", "stopped", "ended"]
 RecordEnd = Literal["terminator", "silence", "limit", "stopped", "ended"]
-Refusal = Literal["nobody", "closed", "full"]
+Refusal = Literal["nobody", "closed", "full", "overflow"]
 
 
 # --- results of commands ------------------------------------------------------------------------------------------
@@ -107,9 +107,14 @@ class Unassigned(msgspec.Struct, frozen=True, tag="unassigned"):
 
 
 class Unavailable(msgspec.Struct, frozen=True, tag="unavailable"):
-    """The queue does not take the contact, or keeps it no longer; it is not in the queue now."""
+    """The queue does not take the contact, or keeps it no longer; it is not in the queue now.
+
+    With `overflow` a rule of the queue says where it shall go: `kind` is voicemail, number or flow, `target` its name.
+    """
 
     why: Refusal
+    kind: str = ""
+    target: str = ""
 
 
 class TalkEnded(msgspec.Struct, frozen=True, tag="talk_ended"):

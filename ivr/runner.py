@@ -138,7 +138,8 @@ class Runner:
             case QueueChanged():
                 step.variables |= {"position": input.position, "waiting": input.waiting, "expected_wait": max(0.0, input.ewt)}
                 activity.queue_changed(step, input)
-            case Unavailable(why=why):
+            case Unavailable(why=why, kind=kind, target=target):
+                step.variables |= {"overflow": kind, "overflow_target": target}
                 activity.unavailable(step, why)
             case Assigned(agent=agent):
                 # In whatever activity the caller is by now (a queue's time-out may cross it): the agent is there.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from acd.model import AgentConfig, Code, QueueConfig
+from acd.model import AgentConfig, Code, Membership, QueueConfig
 from api.auth import hash_password
 from exchange import demo, rundir
 from storage.database import Database
@@ -87,8 +87,8 @@ async def _write(queries: Queries, agents: int, flows: Mapping[str, str]) -> Non
     secret = hash_password(PASSWORD)
     for name in agent_names(agents):
         await queries.put_user(name, name, name.capitalize(), "agent", secret)
-        await queries.put_document(demo.KIND_AGENT, name, encoded(AgentConfig(name, name, [QUEUE])))
-    queue = QueueConfig(QUEUE, "Bench", wrap_up_codes=[Code("done", "Done")])
+        await queries.put_document(demo.KIND_AGENT, name, encoded(AgentConfig(name, name, (Membership(QUEUE),))))
+    queue = QueueConfig(QUEUE, "Bench", wrap_up_codes=(Code("done", "Done"),))
     await queries.put_document(demo.KIND_QUEUE, QUEUE, encoded(queue))
     more = [(number, f"bench-{number}", text) for number, text in flows.items()]
     for number, flow, text in ((PROMPT, "bench-prompt", _PROMPT_FLOW), (WAIT, "bench-wait", _WAIT_FLOW), *more):

@@ -13,7 +13,7 @@ import acd.events as routing
 from acd.engine import Engine
 from acd.errors import Refused
 from acd.events import Configured
-from acd.model import Code, QueueConfig
+from acd.model import Code, QueueConfig, Target
 from exchange.brain import records
 from exchange.brain.ids import recording_id
 from exchange.brain.records import Input, Record
@@ -23,6 +23,19 @@ from ivr.runner import Runner
 from ivr.state import FlowState
 
 log = structlog.get_logger()
+
+REFUSALS: dict[str, flow_inputs.Refusal] = {"queue-full": "full", "queue-closed": "closed"}
+"""The engine's codes in the words of flows."""
+
+OVERFLOWS: dict[str, flow_inputs.Refusal] = {
+    "closed": "closed",
+    "nobody-logged-in": "nobody",
+    "nobody-with-the-skill": "nobody",
+}
+"""Why a queue gave a contact back to its flow; the rest is `full`."""
+
+PARTED = {"connect-failed", "agent-lost", "requeued", "transferred", "resumed", "not-reached"}
+"""Why an agent no longer has a contact that goes on: its flow does, too."""
 
 CASCADE_LIMIT = 10_000
 """Steps that one record may cause; more is a loop in a flow, which then fails."""
@@ -107,6 +120,8 @@ class House:
 
     def next_wake(self) -> float | None:
         """When the next deadline of engine or flows falls."""
+        if self.engine.unfinished:
+            return self.last_at
         first = min(self._wakes.values(), default=None)
         times = [t for t in (self.wake_at, first) if t is not None]
         return min(times, default=None)
@@ -234,6 +249,8 @@ class House:
         if self.wake_at is not None and self.wake_at <= self._now:
             self.wake_at = None
             self._derive(routing.DeadlineReached(self._now))
+        if self.engine.unfinished:
+            self._derive(routing.Continue(self._now))
         due = {contact for contact, at in self._wakes.items() if at <= self._now}
         for contact in [contact for contact in self.talks if contact in due]:  # in the talks' order, for replay
             self._place(contact)
@@ -294,7 +311,8 @@ class House:
     def _enter_queue(self, talk: Talk, effect: flow_effects.EnterQueue) -> None:
         if talk.gone:
             return
-        if not self.engine.staffed(effect.queue):
+        known = effect.queue in self.engine.queues()
+        if known and not self.engine.staffed(effect.queue) and not self.engine.has_rule(effect.queue, "nobody-logged-in"):
             self._feed(talk.contact, flow_inputs.Unavailable("nobody"))
             return
         talk.visits += 1
@@ -303,15 +321,16 @@ class House:
         try:
             self._route(event)
         except Refused as error:
-            full: flow_inputs.FlowInput = flow_inputs.Unavailable("full")
-            failed = flow_inputs.CommandFailed(effect.id, error.code)
-            self._feed(talk.contact, full if error.code == "queue-full" else failed)
+            answer: flow_inputs.FlowInput = flow_inputs.CommandFailed(effect.id, error.code)
+            if error.code in REFUSALS:
+                answer = flow_inputs.Unavailable(REFUSALS[error.code])
+            self._feed(talk.contact, answer)
             return
         self._place(talk.contact)
 
     def _leave_queue(self, talk: Talk) -> None:
         view = self.engine.contact(talk.contact)
-        if view is None or view.state not in {"waiting", "offered"}:
+        if view is None or view.state not in {"waiting", "offered", "scheduled"}:
             return
         self._derive(routing.ContactUnqueued(self._now, talk.contact))
 
@@ -336,6 +355,8 @@ class House:
                     self._assigned(contact, agent)
                 case decided.Released(contact, agent, why):
                     self._released(contact, agent, why)
+                case decided.Overflowed(contact, _, why, to):
+                    self._overflowed(contact, why, to)
                 case decided.ContactFinal(contact, final):
                     talk = self.talks.get(contact)
                     if talk is not None:
@@ -343,6 +364,15 @@ class House:
                         self._settle(talk)
                 case _:
                     pass
+
+    def _overflowed(self, contact: str, why: str, to: Target | None) -> None:
+        """Out of the queues by a rule: the flow goes on; what stays within the engine needs no word."""
+        if to is not None and to.kind in {"queue", "team", "agent"}:
+            return
+        if to is None:
+            self._feed(contact, flow_inputs.Unavailable(OVERFLOWS.get(why, "full")))
+        else:
+            self._feed(contact, flow_inputs.Unavailable("overflow", to.kind, to.id))
 
     def _assigned(self, contact: str, agent: str) -> None:
         talk = self.talks.get(contact)
@@ -369,7 +399,7 @@ class House:
         talk.agent = ""
         talk.muted = False
         self._out.talks[contact] = None
-        if why in {"connect-failed", "agent-lost"}:
+        if why in PARTED:
             self._feed(contact, flow_inputs.Unassigned(why))
             self._place(contact)
 

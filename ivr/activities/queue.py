@@ -48,7 +48,10 @@ class Queue(Activity, frozen=True, kw_only=True, tag="queue"):
 
     Messages are counted from the end of the one before; two that are due together are spoken together. `timeout` 0 waits
     without end. Exits: `answered` after the talk (not connected: the caller is released), `timeout`, and what the queue
-    says: `nobody` (no agent is logged in), `closed`, `full`. A contact whose agent is lost comes back to the music.
+    says: `nobody` (no agent is logged in), `closed`, `full`, and `overflow` when a rule of the queue sends the caller
+    elsewhere (variables `overflow`: voicemail, number or flow, and `overflow_target`; not connected: as `full`). A contact
+    whose agent is lost comes back to the music.
+
     Resumes: music again, and the entry into the queue if it was not confirmed (the engine knows its id); a message that was
     being spoken is sent again with its id; deadlines move by the length of the outage.
     """
@@ -63,7 +66,8 @@ class Queue(Activity, frozen=True, kw_only=True, tag="queue"):
 
     def outlets(self) -> tuple[Exit, ...]:
         timeout = (Exit("timeout", waits=True),) if self.timeout else ()
-        return (Exit("answered", required=False, waits=True), *timeout, Exit("nobody"), Exit("closed"), Exit("full"))
+        said = (Exit("nobody"), Exit("closed"), Exit("full"), Exit("overflow", required=False))
+        return (Exit("answered", required=False, waits=True), *timeout, *said)
 
     def prompts(self) -> Iterator[tuple[str, str]]:
         if self.position is not None:
@@ -118,7 +122,8 @@ class Queue(Activity, frozen=True, kw_only=True, tag="queue"):
                 step.wake(name, LEAST_MUSIC)
 
     def unavailable(self, step: Step, why: Refusal) -> None:
-        step.leave(why)
+        known = why != "overflow" or "overflow" in self.exits
+        step.leave(why if known else "full")
 
     def unassigned(self, step: Step) -> None:
         self._limit(step)
