@@ -18,7 +18,7 @@ from acd.offers import close_offer
 from acd.people import Agent
 from acd.segments import end_segment, end_talk
 from acd.state import Floor
-from acd.visits import advance
+from acd.visits import advance, schedule
 
 
 def log_in(floor: Floor, event: AgentLoggedIn) -> None:
@@ -199,5 +199,12 @@ def back_to_place(floor: Floor, contact: Contact) -> None:
         if visit.waiting_since is None:
             visit.waiting_since = floor.at
         advance(floor, visit)
-    floor.change_contact(contact, "waiting")
+    wait_again(floor, contact)
     seek_agent(floor, contact)
+
+
+def wait_again(floor: Floor, contact: Contact) -> None:
+    """In line again; rules by waiting time that came due meanwhile apply at once."""
+    floor.change_contact(contact, "waiting")
+    for visit in contact.visits:
+        schedule(floor, visit)

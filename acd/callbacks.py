@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from acd import entry, visits
-from acd.agents import rest, spare
+from acd.agents import rest, spare, wait_again
 from acd.cases import Callback, Contact, Visit
 from acd.effects import CallbackChanged, VisitReason
 from acd.ends import finish
@@ -170,7 +170,7 @@ def due(floor: Floor, id: str) -> None:
             advance(floor, visit)
         queue = contact.visits[0].queue
         floor.out.append(CallbackChanged(contact.id, queue, "waiting", tries=callback.tries))
-        floor.change_contact(contact, "waiting")
+        wait_again(floor, contact)
         set_timer(floor, contact)
         seek_agent(floor, contact)
 

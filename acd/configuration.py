@@ -127,6 +127,7 @@ def rebuild(floor: Floor) -> None:
     floor.capacities = {"": Capacity(ONE_AT_A_TIME)} | {p.id: Capacity(p) for p in floor.profiles.values()}
     floor.roster = roster = Roster()
     floor.aside = {}
+    floor.standing = {}
     for slot, (id, config) in enumerate(floor.agent_configs.items()):
         team = floor.teams.get(config.team)
         profile = config.profile or (team.profile if team is not None else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from acd import callbacks, entry, visits
-from acd.agents import spare
+from acd.agents import spare, wait_again
 from acd.cases import Contact
 from acd.effects import ReleasedWhy, WithdrawnWhy
 from acd.ends import finish, reclaim, remember_place
@@ -78,7 +78,7 @@ def unqueue(floor: Floor, event: ContactUnqueued) -> None:
         contact.callback = None
         floor.change_contact(contact, "arrived")
     elif agent is not None:
-        floor.change_contact(contact, "waiting")
+        wait_again(floor, contact)
     if agent is not None:
         spare(floor, agent)
     if contact.state == "waiting":
@@ -99,7 +99,7 @@ def amend(floor: Floor, event: ContactAmended) -> None:
         if event.need is not None:
             visits.change_need(floor, visit, event.need, event.relaxation or ())
     if agent is not None:
-        floor.change_contact(contact, "waiting")
+        wait_again(floor, contact)
     if contact.state == "waiting" and event.need is not None:
         seek_agent(floor, contact)
     if agent is not None:

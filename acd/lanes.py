@@ -1,7 +1,7 @@
 """Waiting contacts with the same needs stand in one lane: who may have them is one set of agents, made once.
 
-A queue knows the first of each lane that is not empty, in their order; lanes for named agents and for agents from outside the
-queue are found through those agents.
+A queue knows the first of each lane that is not empty, in their order; an agent looks at those whose rarest skill they have.
+Lanes for named agents and for agents from outside the queue are found through those agents.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from acd.capacity import BITS
 from acd.cases import Visit, WaitingKey
 from acd.eligibility import able, unable
-from acd.model import Channel, Need
+from acd.model import Channel, Need, SkillNeed
 from acd.ordered import Ordered
 from acd.roster import Roster
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LaneKey = tuple[Channel, Need, int, bool]
 """Channel, need, delays that are over, open to outsiders."""
 
+Head = tuple[float, int, str, "Lane"]
+"""A lane by its first contact: place, order, the lane's door, the lane."""
+
 MOST_EMPTY = 4096
 """Empty lanes that are kept for the next contact with the same needs."""
 
@@ -28,15 +31,17 @@ NOBODY_WAITS: WaitingKey = (0.0, 0, "")
 
 
 class Lane:
-    """Contacts of one queue that the same agents may have."""
+    """Contacts of one queue that the same agents may have: `mask` for all at once, `bits` to ask for one of them."""
 
     __slots__ = (
         "_tiers",
         "_unable",
         "aside",
         "bit",
+        "bits",
         "channel",
         "delay",
+        "door",
         "head",
         "key",
         "mask",
@@ -66,8 +71,18 @@ class Lane:
     def refresh(self) -> None:
         """Agents or queues are new: find anew who may have its contacts."""
         self.mask = able(self.roster, self.queue, self.need, self.delay, self.outside)
+        self.bits = self.mask.to_bytes(len(self.roster.seats) // 8 + 1, "little")
         self._unable: dict[str, int] | None = None
         self._tiers: list[tuple[float, int]] | None = None
+        self.door = ""
+        """The rarest of the skills needed, empty when none is: who has not got it need not look."""
+        if len(self.need.skills) == 1:
+            self.door = self.need.skills[0].skill
+        elif self.need.skills:
+            self.door = min(self.need.skills, key=self._holders).skill
+
+    def _holders(self, need: SkillNeed) -> int:
+        return (self.roster.with_skill(need) & self.queue.members[-1]).bit_count()
 
     def lacking(self) -> dict[str, int]:
         """The queue's other agents by what they lack."""
@@ -85,6 +100,11 @@ class Lane:
 
 def lane_of(floor: Floor, visit: Visit) -> Lane:
     """The lane in which the visit stands, or would stand."""
+    lane = floor.standing.get(visit.id)
+    return lane if lane is not None else _find(floor, visit)
+
+
+def _find(floor: Floor, visit: Visit) -> Lane:
     queue = floor.queues[visit.queue]
     key: LaneKey = (visit.channel, visit.need, visit.delay, visit.outside)
     lane = queue.lanes.get(key)
@@ -97,28 +117,38 @@ def lane_of(floor: Floor, visit: Visit) -> Lane:
     return lane
 
 
-def stand(floor: Floor, visit: Visit) -> Lane:
+def stand(floor: Floor, visit: Visit) -> None:
     """The visit begins to wait for a match, at its place."""
-    lane = lane_of(floor, visit)
-    key = visit.key
-    lane.queue.waiting.add(key)
-    waiting = lane.waiting
-    first = not len(waiting)
-    waiting.add(key)
-    if first:
-        lane.queue.empty.pop(lane.key, None)
-        _show(floor, lane, key)
-    elif key < lane.head:
-        _hide(floor, lane)
-        _show(floor, lane, key)
-    return lane
+    floor.queues[visit.queue].waiting.add(visit.key)
+    enter(floor, visit)
 
 
 def step_out(floor: Floor, visit: Visit) -> None:
     """The visit waits for no match now; it keeps its place."""
-    lane = lane_of(floor, visit)
+    leave(floor, visit)
+    floor.queues[visit.queue].waiting.remove(visit.key)
+
+
+def enter(floor: Floor, visit: Visit) -> None:
+    """Into the lane of its need; it waits in the queue already."""
+    lane = floor.standing[visit.id] = _find(floor, visit)
     key = visit.key
-    lane.queue.waiting.remove(key)
+    waiting = lane.waiting
+    if not len(waiting):
+        lane.queue.empty.pop(lane.key, None)
+        waiting.add(key)
+        _show(floor, lane, key)
+        return
+    waiting.add(key)
+    if key < lane.head:
+        _hide(floor, lane)
+        _show(floor, lane, key)
+
+
+def leave(floor: Floor, visit: Visit) -> None:
+    """Out of its lane, which it must leave before its need or its place changes; it goes on waiting in the queue."""
+    lane = floor.standing.pop(visit.id)
+    key = visit.key
     lane.waiting.remove(key)
     if key == lane.head:
         _hide(floor, lane)
@@ -135,7 +165,7 @@ def _show(floor: Floor, lane: Lane, head: WaitingKey) -> None:
         for door in lane.aside:
             floor.aside.setdefault(door, {})[head[2]] = lane
     else:
-        lane.queue.heads.add((head[0], head[1], lane))
+        lane.queue.heads.add((head[0], head[1], lane.door, lane))
 
 
 def _hide(floor: Floor, lane: Lane) -> None:
@@ -147,5 +177,5 @@ def _hide(floor: Floor, lane: Lane) -> None:
             if not doors:
                 del floor.aside[door]
     else:
-        lane.queue.heads.remove((head[0], head[1], lane))
+        lane.queue.heads.remove((head[0], head[1], lane.door, lane))
     lane.head = NOBODY_WAITS

@@ -18,20 +18,21 @@ _BLOCK = 512
 class Ordered(Generic[Key]):
     """Unique tuples in ascending order."""
 
-    __slots__ = ("_blocks", "_lasts", "_length")
+    __slots__ = ("_lasts", "blocks", "length")
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
-        self._blocks: list[list[Key]] = []
+        self.blocks: list[list[Key]] = []
+        """All keys, in order; to be read only."""
         self._lasts: list[Key] = []
-        self._length = 0
+        self.length = 0
         for key in keys:
             self.add(key)
 
     def __len__(self) -> int:
-        return self._length
+        return self.length
 
     def __iter__(self) -> Iterator[Key]:
-        for block in self._blocks:
+        for block in self.blocks:
             yield from block
 
     def __contains__(self, key: Key) -> bool:
@@ -40,70 +41,70 @@ class Ordered(Generic[Key]):
 
     def first(self) -> Key | None:
         """The smallest key."""
-        return self._blocks[0][0] if self._blocks else None
+        return self.blocks[0][0] if self.blocks else None
 
     def add(self, key: Key) -> None:
         """Put a key in; raises KeyError when it is there already."""
-        self._length += 1
-        if not self._blocks:
-            self._blocks.append([key])
+        self.length += 1
+        if not self.blocks:
+            self.blocks.append([key])
             self._lasts.append(key)
             return
-        index = min(bisect_left(self._lasts, key), len(self._blocks) - 1)
-        block = self._blocks[index]
+        index = min(bisect_left(self._lasts, key), len(self.blocks) - 1)
+        block = self.blocks[index]
         if key > self._lasts[index]:
             block.append(key)
         else:
             place = bisect_left(block, key)
             if block[place] == key:
-                self._length -= 1
+                self.length -= 1
                 raise KeyError(key)
             insort(block, key, lo=place, hi=place)
         if len(block) > _BLOCK:
             half = len(block) // 2
-            self._blocks.insert(index + 1, block[half:])
+            self.blocks.insert(index + 1, block[half:])
             self._lasts.insert(index, block[half - 1])
             del block[half:]
-        self._lasts[index] = self._blocks[index][-1]
-        if index + 1 < len(self._blocks):
-            self._lasts[index + 1] = self._blocks[index + 1][-1]
+        self._lasts[index] = self.blocks[index][-1]
+        if index + 1 < len(self.blocks):
+            self._lasts[index + 1] = self.blocks[index + 1][-1]
 
     def remove(self, key: Key) -> None:
         """Take a key out; raises KeyError when it is not there."""
         index = bisect_left(self._lasts, key)
-        if index == len(self._blocks):
+        if index == len(self.blocks):
             raise KeyError(key)
-        block = self._blocks[index]
+        block = self.blocks[index]
         place = bisect_left(block, key)
         if block[place] != key:
             raise KeyError(key)
         del block[place]
-        self._length -= 1
+        self.length -= 1
         if block:
             self._lasts[index] = block[-1]
         else:
-            del self._blocks[index]
+            del self.blocks[index]
             del self._lasts[index]
 
     def rank(self, key: Key) -> int:
         """How many keys are smaller."""
         index = bisect_left(self._lasts, key)
-        if index == len(self._blocks):
-            return self._length
-        return sum(map(len, self._blocks[:index])) + bisect_left(self._blocks[index], key)
+        if index == len(self.blocks):
+            return self.length
+        return sum(map(len, self.blocks[:index])) + bisect_left(self.blocks[index], key)
 
     def from_key(self, key: tuple[Any, ...]) -> Key | None:
         """The smallest key that is not smaller than this one."""
         index = bisect_left(self._lasts, key)
-        if index == len(self._blocks):
+        if index == len(self.blocks):
             return None
-        block = self._blocks[index]
+        block = self.blocks[index]
         return block[bisect_left(block, key)]
 
     def above(self, key: tuple[Any, ...]) -> Key | None:
         """The smallest key that is greater than this one."""
         index = bisect_right(self._lasts, key)
-        if index == len(self._blocks):
+        if index == len(self.blocks):
             return None
-        block = self._blocks[index]
+        block = self.blocks[index]
         return block[bisect_right(block, key)]

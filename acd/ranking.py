@@ -5,12 +5,11 @@ Keys do not change while somebody waits, so that order is kept by insertion and 
 
 from __future__ import annotations
 
-from heapq import merge, nsmallest
-from itertools import islice
+from heapq import heapify, heappop, heappush, heapreplace, nsmallest
 from typing import TYPE_CHECKING
 
 from acd.cases import WaitingKey
-from acd.lanes import Lane
+from acd.lanes import Head, Lane
 from acd.roster import Roster, Seat
 from acd.strategies import DEFAULT
 from acd.strategies.base import Key, Strategy
@@ -76,38 +75,96 @@ def strategy_of(lane: Lane) -> Strategy:
 # --- contacts -----------------------------------------------------------------------------------------------------
 
 
-def lanes_in_order(floor: Floor, seat: Seat, most: int) -> list[tuple[ContactRank, Lane]]:
-    """Lanes in which somebody waits whom the agent can have now, by their first contacts: of each queue as many as asked."""
-    open, bit = seat.open, seat.bit
-    found: list[tuple[ContactRank, Lane]] = []
+def contacts_in_order(floor: Floor, seat: Seat, most: int) -> list[tuple[ContactRank, str]]:
+    """The visits that the agent can have now, first one first.
+
+    A merge that opens only what it needs: of each queue the first fitting lane, of a lane the first contact. What was taken is
+    followed by the lane's next contact, and a lane's first also by the queue's next fitting lane.
+    """
+    merging: list[_Entry] = []
     for queue, member in seat.serves:
-        if not len(queue.heads):
-            continue
-        left = most
-        for place, order, lane in queue.heads:
-            if lane.bit & open and lane.mask & bit:
-                found.append(((member.priority, int(place), -member.weight, place, order), lane))
-                left -= 1
-                if not left:
-                    break
+        if queue.heads.length:
+            lanes = _Lanes(seat, queue.heads.blocks, member.priority, -member.weight)
+            entry = lanes.next()
+            if entry is not None:
+                merging.append(entry)
     if floor.aside:
         for door in (f"agent/{seat.agent.id}", f"team/{seat.config.team}", "anybody"):
             for lane in floor.aside.get(door, {}).values():
-                if lane.bit & open and lane.mask & bit:
-                    found.append((rank(seat, lane, lane.head), lane))
-    if most == 1:
-        return [min(found)] if found else []
-    return sorted(found)
+                if lane.bit & seat.open and lane.mask & seat.bit:
+                    merging.append((rank(seat, lane, lane.head), lane.head[2], lane, None))
+    heapify(merging)
+    ranked: list[tuple[ContactRank, str]] = []
+    while merging:
+        place, visit, lane, source = merging[0]
+        ranked.append((place, visit))
+        if len(ranked) == most:
+            break
+        following: _Entry | None = source.next() if source is not None else None
+        second: _Entry | None = None
+        if lane.waiting.length > 1 and not isinstance(source, _Contacts):
+            second = _Contacts(lane, place).next()
+            if following is None:
+                following, second = second, None
+        if following is None:
+            heappop(merging)
+        else:
+            heapreplace(merging, following)
+            if second is not None:
+                heappush(merging, second)
+    return ranked
 
 
-def contacts_in_order(floor: Floor, seat: Seat, most: int) -> list[tuple[ContactRank, str]]:
-    """The visits that the agent can have now, first one first."""
-    lanes = lanes_in_order(floor, seat, most)[:most]
-    if len(lanes) == 1:
-        lane = lanes[0][1]
-        return [(rank(seat, lane, key), key[2]) for key in islice(lane.waiting, most)]
-    ranked = ([(rank(seat, lane, key), key[2]) for key in islice(lane.waiting, most)] for _, lane in lanes)
-    return list(islice(merge(*ranked), most))
+_Entry = tuple[ContactRank, str, Lane, "_Lanes | _Contacts | None"]
+"""A rank, its visit and lane, and what comes after it."""
+
+
+class _Lanes:
+    """A queue's lanes whose contacts the agent can have now, by their first contacts."""
+
+    __slots__ = ("at", "bit", "block", "blocks", "byte", "doors", "open", "priority", "weight")
+
+    def __init__(self, seat: Seat, blocks: list[list[Head]], priority: int, weight: int) -> None:
+        self.blocks, self.priority, self.weight = blocks, priority, weight
+        self.open, self.doors = seat.open, seat.doors
+        self.byte, self.bit = seat.slot >> 3, 1 << (seat.slot & 7)
+        self.block = self.at = 0
+
+    def next(self) -> tuple[ContactRank, str, Lane, _Lanes] | None:
+        """The next one, if any."""
+        doors, byte, bit, open = self.doors, self.byte, self.bit, self.open
+        while self.block < len(self.blocks):
+            block = self.blocks[self.block]
+            for at in range(self.at, len(block)):
+                place, order, door, lane = block[at]
+                if door in doors and lane.bits[byte] & bit and lane.bit & open:
+                    self.at = at + 1
+                    return (self.priority, int(place), self.weight, place, order), lane.head[2], lane, self
+            self.block += 1
+            self.at = 0
+        return None
+
+
+class _Contacts:
+    """The contacts of a lane behind the first."""
+
+    __slots__ = ("at", "block", "lane", "priority", "weight")
+
+    def __init__(self, lane: Lane, first: ContactRank) -> None:
+        self.lane = lane
+        self.priority, self.weight = first[0], first[2]
+        self.block, self.at = 0, 1
+
+    def next(self) -> tuple[ContactRank, str, Lane, _Contacts] | None:
+        """The next one, if any."""
+        blocks = self.lane.waiting.blocks
+        if self.at >= len(blocks[self.block]):
+            self.block, self.at = self.block + 1, 0
+            if self.block >= len(blocks):
+                return None
+        place, order, visit = blocks[self.block][self.at]
+        self.at += 1
+        return (self.priority, int(place), self.weight, place, order), visit, self.lane, self
 
 
 def rank(seat: Seat, lane: Lane, key: WaitingKey) -> ContactRank:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from acd.capacity import Capacity
 from acd.expressions import Expression, compile
-from acd.model import AgentConfig, Membership, SkillNeed
+from acd.model import HIGHEST_PROFICIENCY, AgentConfig, Membership, SkillNeed
 from acd.ordered import Ordered
 from acd.people import Agent
 from acd.strategies.base import Key, Strategy
@@ -30,7 +30,7 @@ OrderKey = tuple[Key, int]
 class Seat:
     """An agent with what follows from configuration and state."""
 
-    __slots__ = ("agent", "bit", "by_queue", "capacity", "config", "keys", "open", "reason", "serves", "slot")
+    __slots__ = ("agent", "bit", "by_queue", "capacity", "config", "doors", "keys", "open", "reason", "serves", "slot")
 
     def __init__(self, slot: int, agent: Agent, config: AgentConfig, capacity: Capacity) -> None:
         self.slot = slot
@@ -43,6 +43,8 @@ class Seat:
         self.open = 0
         """Channels on which they can be offered something now, as bits."""
         self.reason = "logged-out"
+        self.doors = frozenset(("", *config.skills))
+        """Of lanes that are worth a look: those that need no skill, and by each skill of theirs."""
         self.keys: dict[str, OrderKey] = {}
         """Their places in the orders, while they are free for anything."""
 
@@ -61,7 +63,10 @@ class Roster:
         self.orders: dict[str, Ordered[OrderKey]] = {}
         """By strategy: who is free for anything, first one first."""
         self._strategies: list[Strategy] = []
-        self._skills: dict[tuple[str, int, int], int] = {}
+        self._levels: dict[str, list[int]] = {}
+        """By skill: who has which proficiency, from 0 (not used) to 10."""
+        self._skills: dict[SkillNeed, int] = {}
+        """Ranges of proficiency that were asked for."""
         self._wheres: dict[str, tuple[Expression, int]] = {}
 
     def use(self, strategies: list[Strategy]) -> None:
@@ -83,10 +88,15 @@ class Roster:
 
     def describe(self, seat: Seat) -> None:
         """Sort the agent into the sets of skills, expressions and teams, by a new configuration."""
-        skills, bit = seat.config.skills, seat.bit
-        for (skill, least, most), mask in self._skills.items():
-            has = least <= skills.get(skill, 0) <= most
-            self._skills[skill, least, most] = mask | bit if has else mask & ~bit
+        bit = seat.bit
+        self._skills.clear()
+        for skill, masks in self._levels.items():
+            if skill not in seat.config.skills:
+                self._levels[skill] = [mask & ~bit for mask in masks]
+        for skill, level in seat.config.skills.items():
+            masks = self._levels.setdefault(skill, [0] * (HIGHEST_PROFICIENCY + 1))
+            for at, mask in enumerate(masks):
+                masks[at] = mask | bit if at == level else mask & ~bit
         for text, (expression, mask) in self._wheres.items():
             self._wheres[text] = (expression, mask | bit if self._holds(expression, seat) else mask & ~bit)
         for team in self.teams:
@@ -109,14 +119,14 @@ class Roster:
 
     def with_skill(self, need: SkillNeed) -> int:
         """Who has the skill as needed."""
-        name = (need.skill, need.least, need.most)
-        mask = self._skills.get(name)
+        mask = self._skills.get(need)
         if mask is None:
             mask = 0
-            for seat in self.seats:
-                if need.least <= seat.config.skills.get(need.skill, 0) <= need.most:
-                    mask |= seat.bit
-            self._skills[name] = mask
+            masks = self._levels.get(need.skill)
+            if masks is not None:
+                for level in range(max(1, need.least), min(HIGHEST_PROFICIENCY, need.most) + 1):
+                    mask |= masks[level]
+            self._skills[need] = mask
         return mask
 
     def where(self, text: str) -> int:

@@ -8,7 +8,7 @@ from acd.capacity import ONE_AT_A_TIME, Capacity
 from acd.cases import Contact, Left, Visit, WaitingKey
 from acd.effects import AgentChanged, ContactChanged, Effect
 from acd.errors import Refused
-from acd.lanes import Lane, LaneKey, stand, step_out
+from acd.lanes import Head, Lane, LaneKey, stand, step_out
 from acd.model import (
     AgentConfig,
     Channel,
@@ -104,7 +104,8 @@ class Queue:
         self.waiting: Ordered[WaitingKey] = Ordered()
         self.lanes: dict[LaneKey, Lane] = {}
         self.empty: dict[LaneKey, None] = {}
-        self.heads: Ordered[tuple[float, int, Lane]] = Ordered()
+        self.heads: Ordered[Head] = Ordered()
+        """First contacts of the lanes that are not empty."""
         self.delays: list[float] = []
         self.members: list[int] = [0]
         """Who serves it: those without a delay, and then with each delay more."""
@@ -148,6 +149,8 @@ class Floor:
         self.accepting: list[str] = []
         """Offers that are accepted by themselves before the event is over."""
         self.roster = Roster()
+        self.standing: dict[str, Lane] = {}
+        """In which lane a visit stands that waits for a match."""
         self.aside: dict[str, dict[str, Lane]] = {}
         """Lanes that are found through an agent or a team, by `agent/ID` and `team/ID`, then by their first visit."""
         self.capacities: dict[str, Capacity] = {"": Capacity(ONE_AT_A_TIME)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from acd import entry, explanations, visits
-from acd.agents import spare
+from acd.agents import spare, wait_again
 from acd.capacity import BITS
 from acd.cases import Contact, Visit
 from acd.effects import BroadcastSent, QueueChanged
@@ -39,7 +39,7 @@ def assign_by_hand(floor: Floor, event: ContactAssigned) -> None:
         raise Refused("agent-not-free", f"{agent.id} cannot be offered a {contact.channel} contact now")
     holder = withdraw_from(floor, contact, "taken")
     if holder is not None:
-        floor.change_contact(contact, "waiting")
+        wait_again(floor, contact)
     visit = contact.visits[0]
     make_offer(floor, visit, agent, explanations.of_order(floor, visit, lane_of(floor, visit), seat, event.by))
     if holder is not None:

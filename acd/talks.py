@@ -27,6 +27,7 @@ from acd.offers import close_offer, the_offer
 from acd.people import Agent, Offer, Work
 from acd.segments import end_segment, end_talk, set_timer
 from acd.state import Floor
+from acd.visits import prefer
 
 CONNECT_FAILED = "connect-failed"
 """Idle code of the pause after a connection that failed."""
@@ -222,8 +223,8 @@ def resume(floor: Floor, event: ContactResumed) -> None:
     end_segment(floor, agent, work, "")
     visit = contact.visits[0]
     contact.agent = ""
-    visit.preferred, visit.patience_ends = agent.id, floor.at + event.patience
     rest(floor, agent)
+    prefer(floor, visit, agent.id, event.patience)
     back_to_place(floor, contact)
 
 

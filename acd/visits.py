@@ -6,8 +6,8 @@ from acd import estimates
 from acd.capacity import BITS
 from acd.cases import Contact, Visit
 from acd.effects import VisitEnded, VisitReason, VisitStarted
-from acd.eligibility import NOTHING, need_now, steps_of
-from acd.lanes import lane_of, stand, step_out
+from acd.eligibility import NOTHING, need_now, relax, steps_of
+from acd.lanes import enter, lane_of, leave, stand, step_out
 from acd.model import STRICT_AGEING, FinalState, Need, QueueConfig, Relaxation, Target, VisitKind
 from acd.state import Floor, Queue
 
@@ -58,9 +58,9 @@ def begin(
     visit.waiting_since = at
     if outside:
         visit.outside, visit.need = True, asked
-    if preferred in floor.agents and floor.agents[preferred].presence != "logged-out":
-        visit.preferred, visit.patience_ends = preferred, at + patience
-    _catch_up(floor, queue, visit)
+    _catch_up(floor, queue, visit, anew=True)
+    if preferred in floor.agents and (patience > 0 or _can_take(floor, preferred, visit)):
+        prefer(floor, visit, preferred, patience)
     contact.visits.append(visit)
     contact.last_queue = queue.config.id
     floor.visits[visit.id] = visit
@@ -141,12 +141,13 @@ def schedule(floor: Floor, visit: Visit) -> None:
     queue = floor.queues[visit.queue]
     start = visit.steps_from
     due = [] if visit.patience_ends is None else [visit.patience_ends]
+    offered = floor.contacts[visit.contact].state == "offered"
     steps = steps_of(queue, visit)
     if visit.step < len(steps):
         due.append(start + steps[visit.step].after)
     if visit.delay < len(queue.delays):
         due.append(start + queue.delays[visit.delay])
-    if visit.waits_done < len(queue.waits):
+    if visit.waits_done < len(queue.waits) and not offered:  # a rule takes nobody away from an agent who is about to answer
         due.append(start + queue.waits[visit.waits_done])
     if due:
         floor.timers.set("visit", visit.id, min(due))
@@ -157,72 +158,82 @@ def schedule(floor: Floor, visit: Visit) -> None:
 def advance(floor: Floor, visit: Visit) -> bool:
     """Take the steps that are due; whether others may have the contact now. Where it stands in line follows."""
     queue = floor.queues[visit.queue]
-    contact = floor.contacts[visit.contact]
-    before = (visit.need, visit.delay)
-    if contact.state == "waiting":
-        step_out(floor, visit)
+    need, delay = visit.need, visit.delay
+    standing = visit.id in floor.standing
+    if standing:
+        leave(floor, visit)
     _catch_up(floor, queue, visit)
-    if contact.state == "waiting":
-        stand(floor, visit)
+    if standing:
+        enter(floor, visit)
     schedule(floor, visit)
-    return before != (visit.need, visit.delay)
+    return delay != visit.delay or need != visit.need
 
 
-def _catch_up(floor: Floor, queue: Queue, visit: Visit) -> None:
-    """Steps, delays and patience as of now."""
-    at = floor.at
+def _catch_up(floor: Floor, queue: Queue, visit: Visit, *, anew: bool = False) -> None:
+    """Steps, delays and patience as of now; the need follows, made anew when it is not that of the steps before."""
+    at, start = floor.at, visit.steps_from  # compared as `schedule` adds them: a difference would round otherwise
     if visit.patience_ends is not None and visit.patience_ends <= at:
-        free = floor.agents.get(visit.preferred)
-        if visit.patience_ends > visit.queued_at or free is None or not _can_take(floor, visit):
-            visit.patience_ends = None
-    steps = steps_of(queue, visit)
-    while visit.step < len(steps) and visit.steps_from + steps[visit.step].after <= at:
+        visit.patience_ends = None
+        anew = True
+    steps, first = steps_of(queue, visit), visit.step
+    while visit.step < len(steps) and start + steps[visit.step].after <= at:
         visit.step += 1
-    while visit.delay < len(queue.delays) and visit.steps_from + queue.delays[visit.delay] <= at:
+    while visit.delay < len(queue.delays) and start + queue.delays[visit.delay] <= at:
         visit.delay += 1
-    if not visit.outside:
+    if visit.outside:
+        return
+    if anew or visit.patience_ends is not None:
         visit.need = need_now(queue, visit)
+    else:
+        for step in steps[first : visit.step]:
+            visit.need = relax(visit.need, step)
 
 
-def _can_take(floor: Floor, visit: Visit) -> bool:
+def _can_take(floor: Floor, agent: str, visit: Visit) -> bool:
     """Whether the preferred agent is free for it at this moment."""
-    seat = floor.roster.by_id[visit.preferred]
-    return bool(seat.open & BITS[visit.channel])
+    return bool(floor.roster.by_id[agent].open & BITS[visit.channel])
+
+
+def prefer(floor: Floor, visit: Visit, agent: str, patience: float) -> None:
+    """For so long only this agent, if they are there at all."""
+    if floor.agents[agent].presence != "logged-out":
+        visit.preferred, visit.patience_ends = agent, floor.at + patience
+        visit.need = Need(agents=(agent,))
 
 
 def change_place(floor: Floor, visit: Visit, priority: int) -> None:
     """Another priority: the time that it has waited counts on."""
-    contact = floor.contacts[visit.contact]
-    if contact.state == "waiting":
+    standing = visit.id in floor.standing
+    if standing:
         step_out(floor, visit)
     visit.priority = priority
     visit.place = place_of(floor.queues[visit.queue].config, visit.base, priority)
-    if contact.state == "waiting":
+    if standing:
         stand(floor, visit)
 
 
 def change_need(floor: Floor, visit: Visit, need: Need, relaxation: tuple[Relaxation, ...]) -> None:
     """Another need, with its own steps, by the time since the contact was queued."""
-    contact = floor.contacts[visit.contact]
-    if contact.state == "waiting":
-        step_out(floor, visit)
+    standing = visit.id in floor.standing
+    if standing:
+        leave(floor, visit)
     visit.asked, visit.relaxation, visit.step, visit.outside = need, relaxation, 0, False
     visit.patience_ends = None
-    _catch_up(floor, floor.queues[visit.queue], visit)
-    if contact.state == "waiting":
-        stand(floor, visit)
+    _catch_up(floor, floor.queues[visit.queue], visit, anew=True)
+    if standing:
+        enter(floor, visit)
     schedule(floor, visit)
 
 
 def let_out(floor: Floor, visit: Visit, need: Need) -> None:
     """By a rule it goes to these agents, whatever queues and skills they have; it stays in its queue."""
-    contact = floor.contacts[visit.contact]
-    if contact.state == "waiting":
-        step_out(floor, visit)
+    standing = visit.id in floor.standing
+    if standing:
+        leave(floor, visit)
     visit.asked = visit.need = need
     visit.relaxation, visit.outside, visit.patience_ends = (), True, None
-    if contact.state == "waiting":
-        stand(floor, visit)
+    if standing:
+        enter(floor, visit)
     schedule(floor, visit)
 
 
@@ -230,9 +241,8 @@ def refresh(floor: Floor, visit: Visit) -> None:
     """After a new configuration: place, steps and need by the new rules. It does not stand in line now."""
     queue = floor.queues[visit.queue]
     visit.place = place_of(queue.config, visit.base, visit.priority)
-    visit.delay = 0
-    visit.step = min(visit.step, len(steps_of(queue, visit)))
+    visit.delay = visit.step = 0
     visit.waits_done = min(visit.waits_done, len(queue.waits))
-    _catch_up(floor, queue, visit)
+    _catch_up(floor, queue, visit, anew=True)
     if floor.contacts[visit.contact].state in ("waiting", "offered"):
         schedule(floor, visit)
