@@ -34,7 +34,7 @@ def begin(
     relaxation: tuple[Relaxation, ...] | None = None,
     preferred: str = "",
     patience: float = 0.0,
-    outside: bool = False,
+    outside: Need | None = None,
 ) -> Visit:
     """A new visit, which does not stand in line yet."""
     at, order = floor.at, floor.next_order()
@@ -56,11 +56,13 @@ def begin(
         relaxation,
     )
     visit.waiting_since = at
-    if outside:
-        visit.outside, visit.need = True, asked
+    if outside is not None:
+        visit.outside, visit.need = True, outside
     if preferred in floor.agents and floor.agents[preferred].presence != "logged-out":
-        visit.preferred, visit.patience_ends = preferred, at + patience
-    _catch_up(floor, queue, visit)
+        visit.preferred = preferred
+        if patience > 0 or _can_take(floor, visit):
+            visit.patience_ends = at + patience
+    _catch_up(floor, queue, visit, fresh=True)
     contact.visits.append(visit)
     contact.last_queue = queue.config.id
     floor.visits[visit.id] = visit
@@ -84,8 +86,8 @@ def begin(
             visit.estimate,
             visit.p90,
             contact.entry_point,
-            asked,
-            relaxation,
+            asked if outside is None else outside,
+            relaxation if outside is None else (),
             preferred,
             patience,
         )
@@ -137,8 +139,8 @@ def end(floor: Floor, visit: Visit, how: FinalState, reason: VisitReason = "", t
 
 
 def schedule(floor: Floor, visit: Visit) -> None:
-    """Wake up when the next step is due; only while it waits or an offer is out."""
-    queue = floor.queues[visit.queue]
+    """Wake up when the next step is due. While an offer is out, a rule by waiting time that is due waits for its end."""
+    queue, state = floor.queues[visit.queue], floor.contacts[visit.contact].state
     start = visit.steps_from
     due = [] if visit.patience_ends is None else [visit.patience_ends]
     steps = steps_of(queue, visit)
@@ -148,7 +150,9 @@ def schedule(floor: Floor, visit: Visit) -> None:
         due.append(start + queue.delays[visit.delay])
     if visit.waits_done < len(queue.waits):
         due.append(start + queue.waits[visit.waits_done])
-    if due:
+    if state == "offered":
+        due = [at for at in due if at > floor.at]
+    if due and state != "scheduled":
         floor.timers.set("visit", visit.id, min(due))
     else:
         floor.timers.clear("visit", visit.id)
@@ -168,13 +172,11 @@ def advance(floor: Floor, visit: Visit) -> bool:
     return before != (visit.need, visit.delay)
 
 
-def _catch_up(floor: Floor, queue: Queue, visit: Visit) -> None:
+def _catch_up(floor: Floor, queue: Queue, visit: Visit, *, fresh: bool = False) -> None:
     """Steps, delays and patience as of now."""
     at = floor.at
-    if visit.patience_ends is not None and visit.patience_ends <= at:
-        free = floor.agents.get(visit.preferred)
-        if visit.patience_ends > visit.queued_at or free is None or not _can_take(floor, visit):
-            visit.patience_ends = None
+    if visit.patience_ends is not None and visit.patience_ends <= at and not fresh:
+        visit.patience_ends = None
     steps = steps_of(queue, visit)
     while visit.step < len(steps) and visit.steps_from + steps[visit.step].after <= at:
         visit.step += 1
@@ -215,12 +217,12 @@ def change_need(floor: Floor, visit: Visit, need: Need, relaxation: tuple[Relaxa
 
 
 def let_out(floor: Floor, visit: Visit, need: Need) -> None:
-    """By a rule it goes to these agents, whatever queues and skills they have; it stays in its queue."""
+    """By a rule it goes to these agents, whatever queues and skills they have; it stays in its queue, and what it asked for is
+    kept for the next one."""
     contact = floor.contacts[visit.contact]
     if contact.state == "waiting":
         step_out(floor, visit)
-    visit.asked = visit.need = need
-    visit.relaxation, visit.outside, visit.patience_ends = (), True, None
+    visit.need, visit.outside, visit.patience_ends = need, True, None
     if contact.state == "waiting":
         stand(floor, visit)
     schedule(floor, visit)
@@ -230,8 +232,7 @@ def refresh(floor: Floor, visit: Visit) -> None:
     """After a new configuration: place, steps and need by the new rules. It does not stand in line now."""
     queue = floor.queues[visit.queue]
     visit.place = place_of(queue.config, visit.base, visit.priority)
-    visit.delay = 0
-    visit.step = min(visit.step, len(steps_of(queue, visit)))
+    visit.delay = visit.step = 0
     visit.waits_done = min(visit.waits_done, len(queue.waits))
     _catch_up(floor, queue, visit)
     if floor.contacts[visit.contact].state in ("waiting", "offered"):
