@@ -1,7 +1,7 @@
 # Everything a person needs to type. `make help` lists it.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench load lock clean setup-dev setup-debian web-test pytest
+.PHONY: help setup run test lint format bench load machine lock clean setup-dev setup-debian web-test pytest
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -45,6 +45,9 @@ bench: setup setup-dev setup-debian ## the figures of docs/performance.md (about
 load: setup setup-dev setup-debian ## the long loads alone: whole calls, calls a second (about 25 minutes)
 	$(PY) -m bench calls
 	$(PY) -m bench rate
+
+machine: setup setup-dev ## a million steps of the routing engine's random walk (about an hour; STEPS=, SEED= for others)
+	$(PY) -m tests.acd.walks $(or $(STEPS),1000000) $(or $(SEED),0)
 
 setup-dev: $(STAMPS)/dev
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 from acd.capacity import ALL, bits
 from acd.cases import Contact
 from acd.effects import WithdrawnWhy
-from acd.entry import nobody_left
+from acd.entry import nobody_left, wait_on
 from acd.errors import Refused
 from acd.events import AgentLoggedIn, AgentLoggedOut, AgentReachable, AgentStateChosen
-from acd.matching import seek_agent, seek_contact
+from acd.matching import seek_contact
 from acd.offers import close_offer
 from acd.people import Agent
 from acd.segments import end_segment, end_talk
 from acd.state import Floor
-from acd.visits import advance, schedule
+from acd.visits import advance
 
 
 def log_in(floor: Floor, event: AgentLoggedIn) -> None:
@@ -56,10 +56,12 @@ def choose_state(floor: Floor, event: AgentStateChosen) -> None:
         agent.next_state, agent.next_code = "idle", event.code
         floor.settle(agent, by=event.by)
     elif event.state == "idle":
-        if agent.presence != "idle" or agent.code != event.code or agent.pause_ends is not None:
+        if agent.next_state or agent.presence != "idle" or agent.code != event.code or agent.pause_ends is not None:
+            agent.next_state = agent.next_code = ""
             take_presence(floor, agent, "idle", event.code, by=event.by)
     elif agent.presence != "available":
         agent.misses = {}
+        agent.next_state = agent.next_code = ""
         become_available(floor, agent, event.by)
     elif agent.next_state:
         agent.next_state = agent.next_code = ""
@@ -138,6 +140,7 @@ def become_available(floor: Floor, agent: Agent, by: str = "") -> None:
 def pause_over(floor: Floor, id: str) -> None:
     """The time of a pause is over."""
     agent = floor.agents[id]
+    agent.misses = {}
     if not agent.held:
         if not take_choice(floor, agent):
             become_available(floor, agent)
@@ -149,9 +152,12 @@ def pause_over(floor: Floor, id: str) -> None:
 
 
 def pause(floor: Floor, agent: Agent, code: str, seconds: float) -> None:
-    """Keep the agent idle for a moment; what they chose for after goes before it."""
+    """Keep the agent idle for a moment; what they chose before, or for after, goes before it."""
     if agent.next_state and not agent.held:
         take_choice(floor, agent)
+        return
+    if agent.presence != "available":
+        floor.settle(agent)
         return
     take_presence(floor, agent, "idle", code, until=floor.at + seconds)
 
@@ -195,16 +201,9 @@ def withdraw(floor: Floor, agent: Agent, why: WithdrawnWhy, reason: str = "") ->
 def back_to_place(floor: Floor, contact: Contact) -> None:
     """The contact waits again at the place it has kept, and looks for another agent."""
     contact.agent = ""
+    floor.change_contact(contact, "waiting")
     for visit in contact.visits:
         if visit.waiting_since is None:
             visit.waiting_since = floor.at
         advance(floor, visit)
-    wait_again(floor, contact)
-    seek_agent(floor, contact)
-
-
-def wait_again(floor: Floor, contact: Contact) -> None:
-    """In line again; rules by waiting time that came due meanwhile apply at once."""
-    floor.change_contact(contact, "waiting")
-    for visit in contact.visits:
-        schedule(floor, visit)
+    wait_on(floor, contact)

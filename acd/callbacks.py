@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from acd import entry, visits
-from acd.agents import rest, spare, wait_again
+from acd.agents import rest, spare
 from acd.cases import Callback, Contact, Visit
 from acd.effects import CallbackChanged, VisitReason
-from acd.ends import finish
+from acd.ends import drop_callback, finish
 from acd.entry import Ticket
 from acd.errors import Refused
 from acd.events import CallbackAnswered, CallbackCancelled, CallbackFailed, CallbackTaken
-from acd.matching import seek_agent
 from acd.offers import withdraw_from
 from acd.people import Work
 from acd.segments import end_segment, end_talk
@@ -23,7 +22,7 @@ from acd.visits import advance
 def take(floor: Floor, event: CallbackTaken) -> None:
     """Whoever waits (or is with the flow) need not stay on the line."""
     contact = floor.contact(event.contact)
-    if contact.callback is not None:
+    if contact.to_dial:
         raise Refused("callback-exists", f"contact {contact.id} is called back already")
     if contact.state not in ("arrived", "waiting", "offered"):
         raise Refused("not-waiting", f"contact {contact.id} is {contact.state}")
@@ -37,7 +36,7 @@ def take(floor: Floor, event: CallbackTaken) -> None:
         raise Refused("visit-exists", f"there is a visit {event.visit}")
     before = contact.visit_in(name)
     if before is None:
-        entry.check(floor, contact, queue)
+        entry.check(floor, contact, queue, to_dial=True)
     agent = withdraw_from(floor, contact, "changed")
     ticket = Ticket(5, event.visit, kind="callback")
     if before is not None:
@@ -49,7 +48,8 @@ def take(floor: Floor, event: CallbackTaken) -> None:
             kind="callback",
             base=before.base,
             steps_from=before.steps_from,
-            outside=before.outside,
+            outside=before.need if before.outside else None,
+            inside=True,
         )
     for visit in list(contact.visits):
         visits.end(floor, visit, "flowed-out", "callback")
@@ -74,8 +74,8 @@ def take(floor: Floor, event: CallbackTaken) -> None:
         )
         _schedule(floor, contact, visit, event.not_before)
     else:
-        entry.enter(floor, contact, queue, ticket)
         set_timer(floor, contact)
+        entry.enter(floor, contact, queue, ticket)
     if agent is not None:
         spare(floor, agent)
 
@@ -84,8 +84,11 @@ def answered(floor: Floor, event: CallbackAnswered) -> None:
     """The customer is there: the talk begins now."""
     contact, callback, work = _dialling(floor, event.contact)
     callback.state = "answered"
+    if floor.callbacks.get(contact.customer) == contact.id:
+        del floor.callbacks[contact.customer]
     work.dialling, work.since = False, floor.at
     floor.out.append(CallbackChanged(contact.id, work.queue, "answered", tries=callback.tries + 1))
+    floor.tell_agent(floor.agents[contact.agent])
 
 
 def failed(floor: Floor, event: CallbackFailed) -> None:
@@ -111,7 +114,7 @@ def fail(floor: Floor, contact: Contact, why: str) -> None:
     rule = floor.queues[visit.queue].config.callback
     again = floor.at + rule.retry_seconds
     if callback.tries >= rule.tries or (callback.not_after and again >= callback.not_after):
-        floor.out.append(CallbackChanged(contact.id, visit.queue, "over", why, tries=callback.tries))
+        drop_callback(floor, contact, why)
         finish(floor, contact, "failed", "unreachable")
     else:
         _schedule(floor, contact, visit, again, why)
@@ -121,7 +124,7 @@ def fail(floor: Floor, contact: Contact, why: str) -> None:
 def cancel(floor: Floor, event: CallbackCancelled) -> None:
     """Nobody is to call back."""
     contact = floor.contact(event.contact)
-    if contact.callback is None:
+    if not contact.to_dial:
         raise Refused("no-callback", f"contact {contact.id} is not to be called back")
     if contact.state == "engaged":
         raise Refused("already-dialling", f"contact {contact.id} is with {contact.agent}")
@@ -133,9 +136,7 @@ def give_up(
 ) -> None:
     """The callback is over without a talk."""
     agent = withdraw_from(floor, contact, "cancelled")
-    queue = contact.visits[0].queue if contact.visits else ""
-    tries = contact.callback.tries if contact.callback is not None else 0
-    floor.out.append(CallbackChanged(contact.id, queue, "over", why, tries=tries, by=by))
+    drop_callback(floor, contact, why, by)
     reason: VisitReason = why if why in ("called-in", "expired") else "cancelled"
     finish(floor, contact, "flowed-out", reason)
     if agent is not None:
@@ -145,7 +146,7 @@ def give_up(
 def called_in(floor: Floor, caller: Contact, queue: str, base: float | None) -> float | None:
     """The customer does not wait for the call: the callback is off, its place is theirs when it is the same queue."""
     contact = floor.contacts.get(floor.callbacks[caller.customer])
-    if contact is None or contact is caller or contact.state == "engaged":
+    if contact is None or contact is caller or contact.state not in ("waiting", "offered", "scheduled"):
         return base
     visit = contact.visit_in(queue)
     if visit is not None:
@@ -159,27 +160,35 @@ def due(floor: Floor, id: str) -> None:
     contact = floor.contacts[id]
     callback = contact.callback
     if callback is None:
-        return
+        raise LookupError(f"contact {contact.id} is no callback")
     if callback.not_after and callback.not_after <= floor.at:
         give_up(floor, contact, "expired")
         return
     if contact.state == "scheduled":
         callback.state, callback.next_try = "waiting", 0.0
+        queue = contact.visits[0].queue
+        floor.out.append(CallbackChanged(contact.id, queue, "waiting", tries=callback.tries))
+        floor.change_contact(contact, "waiting")
         for visit in contact.visits:
             visit.waiting_since = floor.at
             advance(floor, visit)
-        queue = contact.visits[0].queue
-        floor.out.append(CallbackChanged(contact.id, queue, "waiting", tries=callback.tries))
-        wait_again(floor, contact)
         set_timer(floor, contact)
-        seek_agent(floor, contact)
+        entry.wait_on(floor, contact)
+
+
+def not_dialling(floor: Floor, contact: Contact) -> None:
+    """The agent is gone before the customer was there: the callback waits again, within its window."""
+    if contact.callback is not None and contact.callback.state == "dialling":
+        contact.callback.state = "waiting"
+        floor.out.append(CallbackChanged(contact.id, contact.visits[0].queue, "waiting", tries=contact.callback.tries))
+        set_timer(floor, contact)
 
 
 def set_timer(floor: Floor, contact: Contact) -> None:
     """Wake up when the callback is due, or too late."""
     callback = contact.callback
-    moments = [t for t in (callback.next_try, callback.not_after) if t > floor.at] if callback is not None else []
-    if moments and contact.id in floor.contacts:
+    moments = [t for t in (callback.next_try, callback.not_after) if t] if callback is not None else []
+    if moments:
         floor.timers.set("callback", contact.id, min(moments))
 
 

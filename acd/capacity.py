@@ -27,9 +27,9 @@ class Capacity:
         self._total = config.total
         self._answers: dict[tuple[Channel, ...], int] = {(): self._room({})}
 
-    def room(self, agent: Agent) -> int:
-        """Channels of which the agent can take one more contact, as bits; presence and reach aside."""
-        busy = tuple([work.channel for work in agent.works if work.state != "parked"])
+    def room(self, agent: Agent, *also: Channel) -> int:
+        """Channels of which the agent can take one more contact, as bits, presence and reach aside; `also` is as if at work."""
+        busy = tuple([work.channel for work in agent.works if work.state != "parked"]) + also
         found = self._answers.get(busy)
         if found is None:
             used: dict[Channel, int] = {}

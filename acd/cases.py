@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from acd.model import Channel, ContactState, Need, Relaxation, VisitKind
+from acd.errors import Refused
+from acd.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Channel, ContactState, Need, Relaxation, VisitKind
 
 WaitingKey = tuple[float, int, str]
 """Place, order, visit."""
@@ -99,6 +100,11 @@ class Contact(msgspec.Struct):
     """How often a rule has moved it."""
     callback: Callback | None = None
 
+    @property
+    def to_dial(self) -> bool:
+        """Whether it is a callback whose customer is not on the line."""
+        return self.callback is not None and self.callback.state != "answered"
+
     def visit_in(self, queue: str) -> Visit | None:
         """The open visit to a queue."""
         return next((visit for visit in self.visits if visit.queue == queue), None)
@@ -112,3 +118,9 @@ class Left(msgspec.Struct):
     base: float
     priority: int
     until: float
+
+
+def check_priority(priority: int) -> None:
+    """Refuse what is no priority."""
+    if not HIGHEST_PRIORITY <= priority <= LOWEST_PRIORITY:
+        raise Refused("bad-priority", f"priority {priority} is not from {HIGHEST_PRIORITY} to {LOWEST_PRIORITY}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from acd.capacity import ONE_AT_A_TIME, Capacity
-from acd.entry import nobody_left
-from acd.errors import BadExpression, Refused
+from acd.eligibility import check_need
+from acd.entry import rules_may_hold
+from acd.errors import Refused
 from acd.events import AgentAmended, Configured
-from acd.expressions import compile
 from acd.lanes import stand
 from acd.matching import seek_contact
-from acd.model import AgentConfig, Membership, Need, QueueConfig
+from acd.model import AgentConfig, Membership, QueueConfig
 from acd.people import Agent
 from acd.roster import Roster, Seat
 from acd.state import Floor, History, Pool, Queue, Sweep, Visits
@@ -39,9 +39,9 @@ def configure(floor: Floor, event: Configured) -> None:
     for visit in floor.visits.values():
         refresh(floor, visit)
     line_up(floor)
-    floor.sweeps = [work for work in floor.sweeps if work.queue in floor.queues]
-    if any(len(queue.waiting) for queue in floor.queues.values()) and any(floor.roster.free.values()):
-        floor.sweeps.append(Sweep())
+    floor.sweeps = []
+    rules_may_hold(floor)
+    match_all(floor)
 
 
 def _check(floor: Floor, event: Configured) -> None:
@@ -74,18 +74,10 @@ def _check(floor: Floor, event: Configured) -> None:
 def _check_queue(queue: QueueConfig) -> None:
     if queue.strategy not in STRATEGIES:
         raise Refused("unknown-strategy", f"queue {queue.id} chooses by {queue.strategy}, which is no strategy")
-    check_need(queue.need)
-    for step in queue.relaxation:
-        check_need(Need(step.skills or (), step.where or ""))
-
-
-def check_need(need: Need) -> None:
-    """Refuse a need whose expression cannot be read."""
-    if need.where:
-        try:
-            compile(need.where)
-        except BadExpression as error:
-            raise Refused("bad-expression", error.message) from error
+    check_need(queue.need, queue.relaxation)
+    for rule in queue.overflow:
+        if rule.to.kind == "queue" and rule.to.id == queue.id:
+            raise Refused("bad-target", f"queue {queue.id} has a rule that takes contacts to itself")
 
 
 def _check_served(who: str, served: tuple[Membership, ...], queues: set[str]) -> None:
@@ -116,7 +108,15 @@ def amend_agent(floor: Floor, event: AgentAmended) -> None:
     line_up(floor)
     floor.tell_agent(agent, event.by)
     seek_contact(floor, agent)
-    nobody_left(floor, floor.seat(agent))
+    rules_may_hold(floor)
+    match_all(floor)
+
+
+def match_all(floor: Floor) -> None:
+    """Who serves what is new: those who wait and those who are free are brought together, step by step."""
+    known = any(not work.queue for work in floor.sweeps)
+    if not known and any(len(queue.waiting) for queue in floor.queues.values()) and any(floor.roster.free.values()):
+        floor.sweeps.append(Sweep())
 
 
 # --- what follows from configuration and states -------------------------------------------------------------------

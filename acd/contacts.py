@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from acd import callbacks, entry, visits
-from acd.agents import spare, wait_again
-from acd.cases import Contact
+from acd.agents import back_to_place, spare
+from acd.cases import Contact, check_priority
 from acd.effects import ReleasedWhy, WithdrawnWhy
-from acd.ends import finish, reclaim, remember_place
+from acd.eligibility import check_need, join
+from acd.ends import drop_callback, finish, reclaim, remember_place
 from acd.entry import Ticket
 from acd.errors import Refused
 from acd.events import ContactAmended, ContactArrived, ContactEnded, ContactQueued, ContactUnqueued, CustomerLeft
-from acd.matching import seek_agent
-from acd.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, FinalState
+from acd.model import FinalState
 from acd.offers import withdraw_from
 from acd.segments import end_talk
 from acd.state import Floor
@@ -37,6 +37,7 @@ def enqueue(floor: Floor, event: ContactQueued) -> None:
     check_priority(event.priority)
     if event.visit and event.visit in floor.visits:
         raise Refused("visit-exists", f"there is a visit {event.visit}")
+    check_need(join(queue.config.need, event.need), event.relaxation or ())
     entry.check(floor, contact, queue)
     base = reclaim(floor, contact.customer, event.queue)
     if contact.customer in floor.callbacks:
@@ -47,16 +48,11 @@ def enqueue(floor: Floor, event: ContactQueued) -> None:
         event.need,
         event.relaxation,
         base=base,
+        kind="callback" if contact.to_dial else "direct",
         preferred=event.preferred,
         patience=event.patience,
     )
     entry.enter(floor, contact, queue, ticket)
-
-
-def check_priority(priority: int) -> None:
-    """Refuse what is no priority."""
-    if not HIGHEST_PRIORITY <= priority <= LOWEST_PRIORITY:
-        raise Refused("bad-priority", f"priority {priority} is not from {HIGHEST_PRIORITY} to {LOWEST_PRIORITY}")
 
 
 def unqueue(floor: Floor, event: ContactUnqueued) -> None:
@@ -75,14 +71,12 @@ def unqueue(floor: Floor, event: ContactUnqueued) -> None:
         visits.end(floor, visit, "flowed-out", "unqueued")
     if not contact.visits:
         contact.state = "arrived"
-        contact.callback = None
+        drop_callback(floor, contact, "unqueued")
         floor.change_contact(contact, "arrived")
     elif agent is not None:
-        wait_again(floor, contact)
+        back_to_place(floor, contact)
     if agent is not None:
         spare(floor, agent)
-    if contact.state == "waiting":
-        seek_agent(floor, contact)
 
 
 def amend(floor: Floor, event: ContactAmended) -> None:
@@ -92,6 +86,8 @@ def amend(floor: Floor, event: ContactAmended) -> None:
         raise Refused("not-waiting", f"contact {contact.id} is {contact.state}")
     if event.priority:
         check_priority(event.priority)
+    if event.need is not None:
+        check_need(event.need, event.relaxation or ())
     agent = withdraw_from(floor, contact, "changed") if event.need is not None else None
     for visit in contact.visits:
         if event.priority:
@@ -99,17 +95,16 @@ def amend(floor: Floor, event: ContactAmended) -> None:
         if event.need is not None:
             visits.change_need(floor, visit, event.need, event.relaxation or ())
     if agent is not None:
-        wait_again(floor, contact)
-    if contact.state == "waiting" and event.need is not None:
-        seek_agent(floor, contact)
-    if agent is not None:
+        back_to_place(floor, contact)
         spare(floor, agent)
+    elif contact.state == "waiting" and event.need is not None:
+        entry.wait_on(floor, contact)
 
 
 def customer_left(floor: Floor, event: CustomerLeft) -> None:
     """The customer hung up, whatever the contact's state; one who will be called back may."""
     contact = floor.contact(event.contact)
-    if contact.callback is not None and contact.state in ("waiting", "offered", "scheduled"):
+    if contact.to_dial and contact.state in ("waiting", "offered", "scheduled"):
         return
     if callbacks.is_dialling(contact):
         callbacks.fail(floor, contact, "unreachable")
@@ -129,6 +124,9 @@ def end(floor: Floor, event: ContactEnded) -> None:
         return
     if event.by == "agent":
         raise Refused("not-engaged", f"contact {contact.id} is {contact.state}")
+    if event.by == "customer" and not event.failed:
+        customer_left(floor, CustomerLeft(event.at, contact.id))
+        return
     _end(floor, contact, by_customer=event.by == "customer", failed=event.failed, rejected=event.rejected)
 
 

@@ -7,7 +7,7 @@ from acd.cases import Visit
 from acd.effects import GoOn, WakeAt
 from acd.errors import Refused
 from acd.events import Continue, DeadlineReached, Recovered
-from acd.matching import MATCHES_AT_ONCE, rematch, seek_agent
+from acd.matching import MATCHES_AT_ONCE, rematch
 from acd.state import Floor
 from acd.timers import TimerKind
 from acd.visits import advance, schedule
@@ -19,10 +19,11 @@ OF_AGENTS: frozenset[TimerKind] = frozenset({"offer", "agent", "wrap-up"})
 def reached(floor: Floor, event: DeadlineReached) -> None:
     """Deal with every deadline that has come, the earliest first; with many the rest comes at the next event."""
     floor.timers.asked = None
+    for_others: list[Visit] = []
     for _ in range(MATCHES_AT_ONCE):
         due = floor.timers.due(floor.at)
         if due is None:
-            return
+            break
         kind, id = due
         if kind == "offer":
             talks.miss(floor, id)
@@ -31,31 +32,25 @@ def reached(floor: Floor, event: DeadlineReached) -> None:
         elif kind == "wrap-up":
             talks.wrap_up_over(floor, id)
         elif kind == "visit":
-            step(floor, floor.visits[id])
+            if step(floor, floor.visits[id]):
+                for_others.append(floor.visits[id])
         else:
             callbacks.due(floor, id)
+    for visit in sorted(for_others, key=lambda visit: visit.key):
+        if visit.id in floor.visits and floor.contacts[visit.contact].state == "waiting":
+            entry.wait_on(floor, floor.contacts[visit.contact], "step")
 
 
-def step(floor: Floor, visit: Visit) -> None:
-    """A waiting contact has come to its next step: others may have it, or a rule takes it elsewhere."""
-    contact = floor.contacts[visit.contact]
+def step(floor: Floor, visit: Visit) -> bool:
+    """A waiting contact has come to its next step: a rule takes it elsewhere, or others may have it now, which is returned."""
     others = advance(floor, visit)
-    if contact.state != "waiting":
-        return
-    queue = floor.queues[visit.queue]
-    passed = visit.waits_done
-    while passed < len(queue.waits) and visit.steps_from + queue.waits[passed] <= floor.at:
-        passed += 1
-    if passed > visit.waits_done:
-        visit.waits_done = passed
-        schedule(floor, visit)
-        for rule in queue.config.overflow:
-            applies = not rule.during or floor.periods.get(rule.during, False)
-            if rule.when == "wait" and applies and visit.steps_from + rule.over <= floor.at:
-                entry.overflow(floor, visit, rule, "wait")
-                return
-    if others:
-        seek_agent(floor, contact, "step")
+    if floor.contacts[visit.contact].state != "waiting":
+        return False
+    rule = entry.rule_by_wait(floor, visit)
+    schedule(floor, visit)
+    if rule is not None and entry.overflow(floor, visit, rule, "wait"):
+        return False
+    return others
 
 
 def ask_to_be_woken(floor: Floor) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from acd.capacity import BITS
+from acd.errors import BadExpression, Refused
+from acd.expressions import compile
 from acd.model import HIGHEST_PROFICIENCY, Channel, Need, Relaxation, SkillNeed
 from acd.roster import Roster, Seat
 
@@ -30,7 +32,7 @@ def join(one: Need, other: Need) -> Need:
             prefer = need.prefer or known.prefer
             need = SkillNeed(need.skill, max(need.least, known.least), min(need.most, known.most), prefer)
         skills[need.skill] = need
-    where = f"({one.where}) && ({other.where})" if one.where and other.where else one.where or other.where
+    where = f"({one.where}\n) && ({other.where}\n)" if one.where and other.where else one.where or other.where
     teams = tuple(t for t in one.teams if t in other.teams) or ("",) if one.teams and other.teams else one.teams or other.teams
     agents = tuple(a for a in one.agents if a in other.agents) or ("",)
     if not (one.agents and other.agents):
@@ -53,8 +55,20 @@ def relax(need: Need, step: Relaxation) -> Need:
     )
 
 
+def check_need(need: Need, steps: tuple[Relaxation, ...] = ()) -> None:
+    """Refuse a need, or a step of it, whose expression cannot be read."""
+    for text in (need.where, *(step.where for step in steps)):
+        if text:
+            try:
+                compile(text)
+            except BadExpression as error:
+                raise Refused("bad-expression", error.message) from error
+
+
 def steps_of(queue: Queue, visit: Visit) -> tuple[Relaxation, ...]:
-    """The contact's own steps, or the queue's."""
+    """The contact's own steps, or the queue's; none for who waits for agents from outside."""
+    if visit.outside:
+        return ()
     return queue.config.relaxation if visit.relaxation is None else visit.relaxation
 
 
@@ -62,6 +76,13 @@ def need_now(queue: Queue, visit: Visit) -> Need:
     """The visit's need with the steps that were taken; with a preferred agent whose patience lasts, that one alone."""
     if visit.patience_ends is not None:
         return Need(agents=(visit.preferred,))
+    return need_of_all(queue, visit)
+
+
+def need_of_all(queue: Queue, visit: Visit) -> Need:
+    """The visit's need with the steps that were taken, whoever is preferred."""
+    if visit.outside:
+        return visit.need
     need = join(queue.config.need, visit.asked)
     for step in steps_of(queue, visit)[: visit.step]:
         need = relax(need, step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from acd import visits
 from acd.cases import Contact, Left
-from acd.effects import ContactFinal, VisitReason
+from acd.effects import CallbackChanged, ContactFinal, VisitReason
 from acd.model import FinalState
 from acd.state import Floor
 
@@ -15,11 +15,11 @@ _MOST_LEFT = 10_000
 def finish(floor: Floor, contact: Contact, final: FinalState, reason: VisitReason = "") -> None:
     """The only place where a contact gets its final state."""
     queue, agent = contact.last_queue, contact.last_agent
+    drop_callback(floor, contact, final)
     for visit in list(contact.visits):
         visits.end(floor, visit, final, reason)
     contact.state = "arrived"  # in no line any more
     floor.change_contact(contact, "ended")
-    floor.timers.clear("callback", contact.id)
     floor.ended[final] = floor.ended.get(final, 0) + 1
     floor.out.append(
         ContactFinal(
@@ -35,6 +35,17 @@ def finish(floor: Floor, contact: Contact, final: FinalState, reason: VisitReaso
         )
     )
     floor.forget_contact(contact)
+
+
+def drop_callback(floor: Floor, contact: Contact, why: str, by: str = "") -> None:
+    """Nobody will call back any more, if somebody was to."""
+    if contact.to_dial and contact.callback is not None:
+        queue, tries = contact.visits[0].queue if contact.visits else contact.last_queue, contact.callback.tries
+        floor.out.append(CallbackChanged(contact.id, queue, "over", why, tries=tries, by=by))
+    contact.callback = None
+    floor.timers.clear("callback", contact.id)
+    if floor.callbacks.get(contact.customer) == contact.id:
+        del floor.callbacks[contact.customer]
 
 
 # --- places that may be had again ---------------------------------------------------------------------------------

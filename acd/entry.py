@@ -5,22 +5,37 @@ from __future__ import annotations
 from acd import estimates, visits
 from acd.cases import Contact, Visit
 from acd.effects import Overflowed, OverflowWhy
-from acd.eligibility import NOTHING
+from acd.eligibility import NOTHING, able, need_of_all
 from acd.errors import Refused
 from acd.lanes import Lane, lane_of, stand
 from acd.matching import seek_agent, tell_nobody
-from acd.model import Need, Overflow, Relaxation, Target, VisitKind
+from acd.model import Need, Overflow, Relaxation, Target, Trigger, VisitKind
 from acd.roster import Seat
 from acd.state import Floor, Queue, Sweep
 
 MOST_HOPS = 8
 """How often rules may move one contact, before it goes back to its flow."""
 
+AGENTS_AND_QUEUES = ("queue", "team", "agent")
+"""Kinds of targets where the contact goes on waiting; the others take a customer who is on the line."""
+
 
 class Ticket:
     """With what somebody comes to a queue."""
 
-    __slots__ = ("base", "id", "kind", "need", "outside", "patience", "preferred", "priority", "relaxation", "steps_from")
+    __slots__ = (
+        "base",
+        "id",
+        "inside",
+        "kind",
+        "need",
+        "outside",
+        "patience",
+        "preferred",
+        "priority",
+        "relaxation",
+        "steps_from",
+    )
 
     def __init__(
         self,
@@ -34,14 +49,17 @@ class Ticket:
         steps_from: float | None = None,
         preferred: str = "",
         patience: float = 0.0,
-        outside: bool = False,
+        outside: Need | None = None,
+        inside: bool = False,
     ) -> None:
         self.priority, self.id, self.need, self.relaxation = priority, id, need, relaxation
         self.kind, self.base, self.steps_from = kind, base, steps_from
-        self.preferred, self.patience, self.outside = preferred, patience, outside
+        self.preferred, self.patience = preferred, patience
+        self.outside, self.inside = outside, inside
+        """Whom it goes to, whatever they serve; that it was in the queue before: rules for newcomers are not asked."""
 
 
-def check(floor: Floor, contact: Contact, queue: Queue) -> None:
+def check(floor: Floor, contact: Contact, queue: Queue, *, to_dial: bool = False) -> None:
     """Refuse whom the queue would not let in; nothing is changed."""
     config = queue.config
     if config.channels and contact.channel not in config.channels:
@@ -50,10 +68,16 @@ def check(floor: Floor, contact: Contact, queue: Queue) -> None:
         raise Refused("already-queued", f"contact {contact.id} waits in queue {config.id} already")
     shut = floor.closed(queue)
     full = bool(config.max_waiting and len(queue.waiting) >= config.max_waiting)
-    if (shut or full) and rule_at_door(floor, queue, None) is None:
+    if (shut or full) and rule_at_door(floor, queue, None, to_dial=to_dial or contact.to_dial) is None:
         if shut:
             raise Refused("queue-closed", f"queue {config.id} is closed")
         raise Refused("queue-full", f"{len(queue.waiting)} contacts wait in queue {config.id}")
+
+
+def check_open(floor: Floor, queue: Queue) -> None:
+    """Refuse a place anew in a queue that hands back all who wait since it closed."""
+    if queue.config.when_closed == "leave" and floor.closed(queue) and rule_at_door(floor, queue, None) is None:
+        raise Refused("queue-closed", f"queue {queue.config.id} is closed")
 
 
 def enter(floor: Floor, contact: Contact, queue: Queue, ticket: Ticket) -> None:
@@ -74,13 +98,12 @@ def enter(floor: Floor, contact: Contact, queue: Queue, ticket: Ticket) -> None:
         patience=ticket.patience,
         outside=ticket.outside,
     )
-    rule = rule_at_door(floor, queue, lane_of(floor, visit)) if queue.rules else None
+    rule = rule_at_door(floor, queue, visit, to_dial=contact.to_dial, inside=ticket.inside) if queue.rules else None
     if standing:
         stand(floor, visit)
     elif contact.state == "arrived":
         floor.change_contact(contact, "waiting")
-    if rule is not None:
-        overflow(floor, visit, rule, rule.when)
+    if rule is not None and overflow(floor, visit, rule, rule.when):
         return
     if contact.state == "waiting" and not seek_agent(floor, contact):
         tell_nobody(floor, visit)
@@ -89,20 +112,29 @@ def enter(floor: Floor, contact: Contact, queue: Queue, ticket: Ticket) -> None:
 # --- which rule ---------------------------------------------------------------------------------------------------
 
 
-def rule_at_door(floor: Floor, queue: Queue, lane: Lane | None) -> Overflow | None:
-    """The first rule that takes a newcomer elsewhere; without a lane only closed and size are asked."""
+def rule_at_door(
+    floor: Floor, queue: Queue, visit: Visit | None, *, to_dial: bool = False, inside: bool = False
+) -> Overflow | None:
+    """The first rule that takes a newcomer elsewhere; without a visit only closed, size and nobody there are asked."""
     for rule in queue.config.overflow:
-        if rule.during and not floor.periods.get(rule.during, False):
+        if not applies(floor, rule, to_dial=to_dial):
             continue
         if rule.when == "size":
-            if len(queue.waiting) >= rule.over:
+            if not inside and len(queue.waiting) >= rule.over:
                 return rule
         elif rule.when == "ewt":
-            if lane is not None and _too_long(floor, lane, rule.over):
+            if not inside and visit is not None and _too_long(floor, lane_of(floor, visit), rule.over):
                 return rule
-        elif rule.when != "wait" and holds(floor, queue, lane, rule):
+        elif rule.when != "wait" and holds(floor, queue, visit, rule):
             return rule
     return None
+
+
+def applies(floor: Floor, rule: Overflow, *, to_dial: bool) -> bool:
+    """Whether the rule is one for now; where a customer must be on the line, none for callbacks."""
+    if to_dial and rule.to.kind not in AGENTS_AND_QUEUES:
+        return False
+    return not rule.during or floor.periods.get(rule.during, False)
 
 
 def _too_long(floor: Floor, lane: Lane, over: float) -> bool:
@@ -112,7 +144,7 @@ def _too_long(floor: Floor, lane: Lane, over: float) -> bool:
     return seconds is not None and seconds > over
 
 
-def holds(floor: Floor, queue: Queue, lane: Lane | None, rule: Overflow) -> bool:
+def holds(floor: Floor, queue: Queue, visit: Visit | None, rule: Overflow) -> bool:
     """Whether a rule about the queue's state applies now."""
     match rule.when:
         case "closed":
@@ -122,24 +154,41 @@ def holds(floor: Floor, queue: Queue, lane: Lane | None, rule: Overflow) -> bool
         case "nobody-logged-in":
             return not floor.roster.logged_in & queue.members[-1]
         case "nobody-with-the-skill":
-            return lane is not None and not floor.roster.logged_in & able_ever(lane)
+            return visit is not None and not floor.roster.logged_in & able_ever(floor, queue, visit)
         case _:
             return False
 
 
-def able_ever(lane: Lane) -> int:
-    """Who may have the lane's contacts, delays aside."""
-    return lane.mask if lane.aside else lane.mask | (lane.queue.members[-1] & ~lane.queue.members[lane.delay])
+def able_ever(floor: Floor, queue: Queue, visit: Visit) -> int:
+    """Who may have the visit's contact, delays and a preferred agent aside."""
+    return able(floor.roster, queue, need_of_all(queue, visit), len(queue.delays), visit.outside)
 
 
 def rule_for_waiting(floor: Floor, visit: Visit) -> Overflow | None:
-    """The first rule that takes somebody away who waits, by the queue's state."""
-    queue = floor.queues[visit.queue]
-    lane = lane_of(floor, visit)
+    """The first rule that takes somebody away who waits: by the queue's state, or by a waiting time that is over since a period
+    began."""
+    queue, to_dial = floor.queues[visit.queue], floor.contacts[visit.contact].to_dial
     for rule in queue.config.overflow:
-        if rule.when in ("size", "ewt", "wait") or (rule.during and not floor.periods.get(rule.during, False)):
+        if rule.when in ("size", "ewt") or not applies(floor, rule, to_dial=to_dial):
             continue
-        if holds(floor, queue, lane, rule):
+        there_already = visit.outside and rule.to.kind in ("team", "agent")
+        if rule.when == "wait":
+            if rule.during and not there_already and visit.steps_from + rule.over <= floor.at:
+                return rule
+        elif holds(floor, queue, visit, rule):
+            return None if there_already else rule
+    return None
+
+
+def rule_by_wait(floor: Floor, visit: Visit) -> Overflow | None:
+    """The first of the rules whose waiting time has been reached since this was asked last."""
+    queue, to_dial = floor.queues[visit.queue], floor.contacts[visit.contact].to_dial
+    passed = visit.waits_done
+    while passed < len(queue.waits) and visit.steps_from + queue.waits[passed] <= floor.at:
+        passed += 1
+    reached, visit.waits_done = queue.waits[visit.waits_done : passed], passed
+    for rule in queue.config.overflow:
+        if rule.when == "wait" and rule.over in reached and applies(floor, rule, to_dial=to_dial):
             return rule
     return None
 
@@ -147,8 +196,8 @@ def rule_for_waiting(floor: Floor, visit: Visit) -> Overflow | None:
 # --- carrying it out ----------------------------------------------------------------------------------------------
 
 
-def overflow(floor: Floor, visit: Visit, rule: Overflow | None, why: OverflowWhy) -> None:
-    """Take a waiting contact elsewhere; without a rule back to its flow."""
+def overflow(floor: Floor, visit: Visit, rule: Overflow | None, why: OverflowWhy) -> bool:
+    """Take a waiting contact elsewhere, without a rule back to its flow; False when it has to stay."""
     contact = floor.contacts[visit.contact]
     to = rule.to if rule is not None else None
     contact.hops += 1
@@ -162,27 +211,23 @@ def overflow(floor: Floor, visit: Visit, rule: Overflow | None, why: OverflowWhy
         visits.let_out(floor, visit, need)
         if contact.state == "waiting" and not seek_agent(floor, contact, "step"):
             tell_nobody(floor, visit)
-        return
+        return True
     if to is not None and to.kind == "queue":
-        _to_queue(floor, contact, visit, to, why)
-        return
-    floor.out.append(Overflowed(contact.id, visit.queue, why, to))
-    to_flow(floor, contact, to)
+        return _to_queue(floor, contact, visit, to, why)
+    return _to_flow(floor, contact, visit, to, why)
 
 
-def _to_queue(floor: Floor, contact: Contact, visit: Visit, to: Target, why: OverflowWhy) -> None:
+def _to_queue(floor: Floor, contact: Contact, visit: Visit, to: Target, why: OverflowWhy) -> bool:
     queue = floor.queues.get(to.id)
     try:
         if queue is None:
             raise Refused("unknown-queue", f"there is no queue {to.id}")
         check(floor, contact, queue)
     except Refused as refused:
-        if refused.code == "already-queued":
-            visits.end(floor, visit, "flowed-out", "overflow", to)
-            return
-        floor.out.append(Overflowed(contact.id, visit.queue, why, None))
-        to_flow(floor, contact, None)
-        return
+        if refused.code != "already-queued":
+            return _to_flow(floor, contact, visit, None, why)
+        visits.end(floor, visit, "flowed-out", "overflow", to)
+        return True
     floor.out.append(Overflowed(contact.id, visit.queue, why, to))
     visits.end(floor, visit, "flowed-out", "overflow", to)
     if not contact.visits:
@@ -196,21 +241,57 @@ def _to_queue(floor: Floor, contact: Contact, visit: Visit, to: Target, why: Ove
         base=visit.base if to.keep_place else None,
     )
     enter(floor, contact, queue, ticket)
+    return True
 
 
-def to_flow(floor: Floor, contact: Contact, to: Target | None) -> None:
-    """Out of all queues."""
-    for visit in list(contact.visits):
-        visits.end(floor, visit, "flowed-out", "overflow", to)
+def _to_flow(floor: Floor, contact: Contact, visit: Visit, to: Target | None, why: OverflowWhy) -> bool:
+    """Out of all queues; out of this one alone when nobody takes it elsewhere and it waits in others, too."""
+    if contact.to_dial:
+        return False
+    if to is None and len(contact.visits) > 1:
+        visits.end(floor, visit, "flowed-out", "overflow")
+        return True
+    floor.out.append(Overflowed(contact.id, visit.queue, why, to))
+    for stay in list(contact.visits):
+        visits.end(floor, stay, "flowed-out", "overflow", to)
     contact.state = "arrived"
     floor.change_contact(contact, "arrived")
+    return True
 
 
 # --- when rules begin to apply ------------------------------------------------------------------------------------
 
 
+def wait_on(floor: Floor, contact: Contact, trigger: Trigger = "contact") -> None:
+    """A contact waits again, or by another need: elsewhere when a rule says so, else for the best free agent."""
+    for visit in list(contact.visits):
+        queue = floor.queues[visit.queue]
+        ruled = queue.rules or queue.config.when_closed == "leave"
+        if ruled and contact.state == "waiting" and visit.id in floor.visits:
+            by_rule(floor, visit)
+    if contact.state == "waiting":
+        seek_agent(floor, contact, trigger)
+
+
+def by_rule(floor: Floor, visit: Visit) -> bool:
+    """Take somebody elsewhere who waits where the queue's rules do not keep them; whether that was so."""
+    queue = floor.queues[visit.queue]
+    rule = rule_for_waiting(floor, visit)
+    if rule is not None:
+        return overflow(floor, visit, rule, rule.when)
+    leaves = queue.config.when_closed == "leave" and not visit.outside and floor.closed(queue)
+    return leaves and overflow(floor, visit, None, "closed")
+
+
+def rules_may_hold(floor: Floor) -> None:
+    """Agents or rules are new: look at all who wait in queues with rules about their state."""
+    for queue in floor.queues.values():
+        if len(queue.waiting) and (queue.rules - {"size", "ewt"} or queue.config.when_closed == "leave"):
+            sweep(floor, queue)
+
+
 def nobody_left(floor: Floor, seat: Seat) -> None:
-    """An agent logged out or can less: look at the queues whose rules may apply now."""
+    """An agent logged out: look at the queues whose rules may apply now."""
     there = floor.roster.logged_in
     for queue, _ in seat.serves:
         if not len(queue.waiting):
@@ -219,8 +300,12 @@ def nobody_left(floor: Floor, seat: Seat) -> None:
             sweep(floor, queue)
         elif "nobody-with-the-skill" in queue.rules:
             lanes = (lane for lane in queue.lanes.values() if len(lane.waiting))
-            if any(not there & able_ever(lane) for lane in lanes):
+            if any(not there & able(floor.roster, queue, lane.need, len(queue.delays), lane.outside) for lane in lanes):
                 sweep(floor, queue)
+    for door in (f"agent/{seat.agent.id}", f"team/{seat.config.team}", "anybody"):
+        for lane in floor.aside.get(door, {}).values():
+            if "nobody-with-the-skill" in lane.queue.rules and not there & lane.mask:
+                sweep(floor, lane.queue)
 
 
 def sweep(floor: Floor, queue: Queue) -> None:
@@ -237,7 +322,6 @@ def sweep_queue(floor: Floor, work: Sweep, most: int) -> int:
     queue = floor.queues.get(work.queue)
     if queue is None:
         return 0
-    shut = floor.closed(queue)
     looked = 0
     while looked < most:
         key = queue.waiting.first() if work.after is None else queue.waiting.above(work.after)
@@ -245,11 +329,5 @@ def sweep_queue(floor: Floor, work: Sweep, most: int) -> int:
             break
         looked += 1
         work.after = key
-        visit = floor.visits[key[2]]
-        rule = rule_for_waiting(floor, visit)
-        if rule is not None:
-            if not (visit.outside and rule.to.kind in ("team", "agent")):
-                overflow(floor, visit, rule, rule.when)
-        elif shut and queue.config.when_closed == "leave" and visit.kind == "direct":
-            overflow(floor, visit, None, "closed")
+        by_rule(floor, floor.visits[key[2]])
     return looked

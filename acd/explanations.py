@@ -24,7 +24,7 @@ def of_agents(floor: Floor, trigger: Trigger, visit: Visit, lane: Lane, ranked: 
         floor.at,
         trigger,
         strategy.name,
-        _contact(floor, visit, 1, 1),
+        _contact(floor, visit, *(_served(ranked[0][1], visit) if ranked else (1, 1))),
         agents[0] if agents else None,
         strategy.labels,
         tuple(agents[1:]),
@@ -72,9 +72,9 @@ def of_contacts(
 def of_order(floor: Floor, visit: Visit, lane: Lane, seat: Seat, by: str) -> Decision:
     """Why this agent: somebody said so."""
     candidate = AgentCandidate(seat.agent.id, lane.queue.strategy.key(seat))
-    found = others(floor, lane, 0)
+    found = others(floor, lane, 1 if floor.roster.free.get(lane.bit, 0) & lane.mask & seat.bit else 0)
     waiting = len(lane.queue.waiting)
-    contact = _contact(floor, visit, 1, 1)
+    contact = _contact(floor, visit, *_served(seat, visit))
     return Decision(
         floor.at,
         "supervisor",
@@ -112,6 +112,12 @@ def others(floor: Floor, lane: Lane, named: int) -> dict[str, int]:
         counts["available"] = unnamed
     lacking = lane.lacking()
     return counts | lacking if lacking else counts
+
+
+def _served(seat: Seat, visit: Visit) -> tuple[int, int]:
+    """With which priority and weight the agent serves the visit's queue."""
+    member = seat.by_queue.get(visit.queue)
+    return (member.priority, member.weight) if member is not None else (1, 1)
 
 
 def _contact(floor: Floor, visit: Visit, agents_priority: int, weight: int) -> ContactCandidate:

@@ -63,9 +63,9 @@ class Lane:
         self.aside: tuple[str, ...] = ()
         """Agents and teams through which it is found, when not through its queue: `agent/ID`, `team/ID`."""
         if self.need.agents:
-            self.aside = tuple(f"agent/{id}" for id in self.need.agents)
+            self.aside = tuple(f"agent/{id}" for id in dict.fromkeys(self.need.agents))
         elif self.outside:
-            self.aside = tuple(f"team/{id}" for id in self.need.teams) or ("anybody",)
+            self.aside = tuple(f"team/{id}" for id in dict.fromkeys(self.need.teams)) or ("anybody",)
         self.refresh()
 
     def refresh(self) -> None:

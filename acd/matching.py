@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heappush
+
 from acd import explanations
 from acd.cases import Contact, Visit
 from acd.effects import NobodyFor, NobodyWhy
@@ -62,16 +64,16 @@ def seek_contact(floor: Floor, agent: Agent) -> None:
 
 
 def rematch(floor: Floor, most: int) -> int:
-    """Match everybody after a change of who serves what, at most so many; how many were matched."""
+    """Match everybody after a change of who serves what, in the order of places over all queues; how many (at most so many)."""
+    heads = [(lane.head, lane) for queue in floor.queues.values() for lane in queue.lanes.values() if len(lane.waiting)]
+    heapify(heads)
     matched = 0
-    for queue in floor.queues.values():
-        lanes = [lane for lane in queue.lanes.values() if len(lane.waiting)]
-        for lane in sorted(lanes, key=lambda lane: lane.head):
-            while len(lane.waiting) and floor.roster.free.get(lane.bit, 0) & lane.mask:
-                if matched == most:
-                    return matched
-                key = lane.waiting.first()
-                if key is None or not _seek(floor, floor.visits[key[2]], "configuration"):
-                    break
-                matched += 1
+    while heads and matched < most:
+        key, lane = heappop(heads)
+        if key == lane.head:
+            if not _seek(floor, floor.visits[key[2]], "configuration"):
+                continue  # nobody is left for this lane
+            matched += 1
+        if len(lane.waiting):
+            heappush(heads, (lane.head, lane))
     return matched

@@ -32,7 +32,7 @@ def make_offer(floor: Floor, visit: Visit, agent: Agent, decision: Decision) -> 
             decision,
             visit.channel,
             visit.id,
-            contact.callback is not None,
+            contact.to_dial,
             rule.auto_accept,
         )
     )

@@ -87,8 +87,14 @@ class Agent(msgspec.Struct):
         return bool(self.offer) or any(work.state != "parked" for work in self.works)
 
     def work(self, contact: str) -> Work | None:
-        """Their part of a contact."""
-        return next((work for work in self.works if work.contact == contact), None)
+        """Their part of a contact that they have; else of one in after-contact work."""
+        found: Work | None = None
+        for work in self.works:
+            if work.contact == contact:
+                if work.state != "wrap-up":
+                    return work
+                found = found or work
+        return found
 
 
 class Offer(msgspec.Struct):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from acd.capacity import Capacity
+from acd.errors import BadExpression
 from acd.expressions import Expression, compile
 from acd.model import HIGHEST_PROFICIENCY, AgentConfig, Membership, SkillNeed
 from acd.ordered import Ordered
@@ -133,7 +134,10 @@ class Roster:
         """Of whom the expression holds."""
         found = self._wheres.get(text)
         if found is None:
-            expression = compile(text)
+            try:
+                expression = compile(text)
+            except BadExpression:
+                return 0  # each part was checked when it came; joined they are too long
             mask = 0
             for seat in self.seats:
                 if self._holds(expression, seat):

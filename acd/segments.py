@@ -18,7 +18,7 @@ def end_talk(floor: Floor, contact: Contact, why: ReleasedWhy, how: SegmentHow, 
     if work.state == "engaged" and not work.dialling:
         work.talk += floor.at - work.since
     work.how, work.since = how, floor.at
-    joined = how not in ("connect-failed", "not-reached")
+    joined = how not in ("connect-failed", "not-reached") and not work.dialling
     if not joined:
         work.talk = 0.0
     for visit in contact.visits:

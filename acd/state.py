@@ -295,8 +295,6 @@ class Floor:
     def forget_contact(self, contact: Contact) -> None:
         """The contact has its final state; only its id is remembered for a while."""
         del self.contacts[contact.id]
-        if contact.customer and self.callbacks.get(contact.customer) == contact.id:
-            del self.callbacks[contact.customer]
         self.recent_ends[contact.id] = None
         if len(self.recent_ends) > _REMEMBERED_ENDS:
             del self.recent_ends[next(iter(self.recent_ends))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from acd import entry, explanations, visits
-from acd.agents import spare, wait_again
+from acd.agents import back_to_place, spare, withdraw
 from acd.capacity import BITS
 from acd.cases import Contact, Visit
 from acd.effects import BroadcastSent, QueueChanged
@@ -13,7 +13,7 @@ from acd.events import BroadcastMade, ContactAssigned, ContactPicked, ContactReq
 from acd.lanes import lane_of
 from acd.model import Target
 from acd.offers import make_offer, withdraw_from
-from acd.people import Agent
+from acd.people import Agent, Offer
 from acd.state import Floor, Queue
 from acd.talks import assign, hand_over
 
@@ -39,7 +39,7 @@ def assign_by_hand(floor: Floor, event: ContactAssigned) -> None:
         raise Refused("agent-not-free", f"{agent.id} cannot be offered a {contact.channel} contact now")
     holder = withdraw_from(floor, contact, "taken")
     if holder is not None:
-        wait_again(floor, contact)
+        floor.change_contact(contact, "waiting")
     visit = contact.visits[0]
     make_offer(floor, visit, agent, explanations.of_order(floor, visit, lane_of(floor, visit), seat, event.by))
     if holder is not None:
@@ -55,8 +55,8 @@ def requeue(floor: Floor, event: ContactRequeued) -> None:
         name = event.queue or contact.visits[0].queue
         agent = floor.agents[contact.agent]
         work = agent.work(contact.id)
-        if work is None or work.dialling:
-            raise Refused("dialling", f"the customer of contact {contact.id} is being dialled")
+        if work is None:
+            raise LookupError(f"contact {contact.id} is with {agent.id}, who has no work on it")
         to = Target("queue", name, event.keep_place)
         hand_over(floor, contact, agent, work, to, event.visit, "requeued", event.by)
         return
@@ -64,7 +64,10 @@ def requeue(floor: Floor, event: ContactRequeued) -> None:
         raise Refused("not-waiting", f"contact {contact.id} is {contact.state}")
     before = contact.visits[0]
     queue = floor.queue(event.queue or before.queue)
-    if contact.visit_in(queue.config.id) is None:
+    inside = contact.visit_in(queue.config.id) is not None
+    if inside:
+        entry.check_open(floor, queue)
+    else:
         entry.check(floor, contact, queue)
     holder = withdraw_from(floor, contact, "taken")
     ticket = Ticket(
@@ -74,7 +77,8 @@ def requeue(floor: Floor, event: ContactRequeued) -> None:
         before.relaxation,
         kind=before.kind,
         base=before.base if event.keep_place else None,
-        outside=before.outside,
+        outside=before.need if before.outside else None,
+        inside=inside,
     )
     to = Target("queue", queue.config.id, event.keep_place)
     for visit in list(contact.visits):
@@ -97,11 +101,23 @@ def _both(floor: Floor, contact_id: str, agent_id: str) -> tuple[Contact, Agent]
     return contact, agent
 
 
+def make_room(floor: Floor, agent: Agent, offer: Offer) -> None:
+    """Take back an offer for which the agent has no room any more."""
+    channel = floor.contacts[offer.contact].channel
+    if not floor.seat(agent).capacity.room(agent) & BITS[channel]:
+        contact = withdraw(floor, agent, "changed")
+        spare(floor, agent)
+        back_to_place(floor, contact)
+
+
 def _give(floor: Floor, contact: Contact, agent: Agent, by: str) -> None:
     """The contact is the agent's at once, whoever had an offer of it."""
     visit: Visit = contact.visits[0]
     holder = withdraw_from(floor, contact, "taken")
+    other = floor.offers.get(agent.offer)
     assign(floor, contact, agent, visit, "", by)
+    if other is not None and other.contact != contact.id:
+        make_room(floor, agent, other)
     if holder is not None and holder is not agent:
         spare(floor, holder)
 

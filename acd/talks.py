@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from acd import agents, entry, estimates, visits, wrapup
 from acd.agents import back_to_place, change_reachable, leave, pause, rest, take_presence, withdraw
+from acd.callbacks import not_dialling
 from acd.capacity import BITS
-from acd.cases import Contact, Visit
+from acd.cases import Contact, Visit, check_priority
 from acd.effects import Assigned, CallbackChanged, Overflowed, Parked, ReleasedWhy, SegmentStarted
 from acd.entry import Ticket
 from acd.errors import Refused
@@ -64,7 +65,7 @@ def assign(floor: Floor, contact: Contact, agent: Agent, visit: Visit, offer: st
         contact.answered_at = at
     contact.agent = contact.last_agent = agent.id
     contact.segments += 1
-    dialling = contact.callback is not None and contact.callback.state != "answered"
+    dialling = contact.to_dial
     work = Work(contact.id, contact.channel, contact.segments, visit.queue, visit.id, at, at, dialling=dialling)
     agent.works.append(work)
     agent.misses = {}
@@ -92,25 +93,29 @@ def decline(floor: Floor, event: OfferDeclined) -> None:
     the_offer(floor, event.offer, event.agent)
     agent = floor.agents[event.agent]
     contact = withdraw(floor, agent, "declined", event.reason)
-    rule = floor.settings.declined_by_reason.get(event.reason, floor.settings.declined)
-    _missed(floor, agent, contact, "declined", rule)
+    rule = floor.settings.declined_by_reason.get(event.reason)
+    if rule is None:
+        _missed(floor, agent, contact, "declined", floor.settings.declined, "declined")
+    else:
+        _missed(floor, agent, contact, "declined", rule, f"declined/{event.reason}")
 
 
 def miss(floor: Floor, id: str) -> None:
     """RONA: the offer's deadline passed."""
     agent = floor.agents[floor.offers[id].agent]
     contact = withdraw(floor, agent, "rona")
-    _missed(floor, agent, contact, "rona", floor.settings.rona)
+    _missed(floor, agent, contact, "rona", floor.settings.rona, "rona")
 
 
-def _missed(floor: Floor, agent: Agent, contact: Contact, code: str, rule: MissRule) -> None:
-    agent.misses[code] = agent.misses.get(code, 0) + 1
-    if agent.misses[code] < rule.limit:
+def _missed(floor: Floor, agent: Agent, contact: Contact, code: str, rule: MissRule, kind: str) -> None:
+    """Out of rotation with the code when this was the last that the rule allows; each kind is counted by itself."""
+    agent.misses[kind] = agent.misses.get(kind, 0) + 1
+    if agent.misses[kind] < rule.limit:
         floor.stamp_free(agent)  # behind all others, but still there
-        if not (not agent.held and agents.take_choice(floor, agent)):
+        back_to_place(floor, contact)  # others first
+        if agent.held or not agents.take_choice(floor, agent):
             floor.settle(agent)
-        back_to_place(floor, contact)
-        seek_contact(floor, agent)
+            seek_contact(floor, agent)
         return
     if agent.held or not agents.take_choice(floor, agent):
         take_presence(floor, agent, "not-responding", code, until=floor.at + rule.seconds if rule.seconds else None)
@@ -122,7 +127,7 @@ def fail_connection(floor: Floor, event: ConnectFailed) -> None:
     contact, agent, work = engaged(floor, event.contact, event.agent)
     end_talk(floor, contact, "connect-failed", "connect-failed")
     end_segment(floor, agent, work, "")
-    _not_dialling(contact)
+    not_dialling(floor, contact)
     pause(floor, agent, CONNECT_FAILED, floor.settings.connect_retry_seconds)
     back_to_place(floor, contact)
 
@@ -138,13 +143,8 @@ def lose_agent(floor: Floor, event: AgentLost) -> None:
         leave(floor, agent)
     change_reachable(floor, AgentReachable(event.at, agent.id, reachable=False))
     for contact in contacts:
-        _not_dialling(contact)
+        not_dialling(floor, contact)
         back_to_place(floor, contact)
-
-
-def _not_dialling(contact: Contact) -> None:
-    if contact.callback is not None and contact.callback.state == "dialling":
-        contact.callback.state = "waiting"
 
 
 def engaged(floor: Floor, contact_id: str, agent_id: str) -> tuple[Contact, Agent, Work]:
@@ -191,6 +191,7 @@ def wrap_up_or_rest(floor: Floor, agent: Agent, work: Work) -> None:
 def park(floor: Floor, event: ContactParked) -> None:
     """The conversation rests; its slot is free."""
     contact, agent, work = engaged(floor, event.contact, event.agent)
+    _no_dialling(contact, work)
     if contact.channel == "voice":
         raise Refused("not-for-voice", "a call is put on hold, not parked")
     work.talk += floor.at - work.since
@@ -207,7 +208,8 @@ def resume(floor: Floor, event: ContactResumed) -> None:
         raise Refused("not-parked", f"contact {contact.id} is {contact.state}")
     agent = floor.agents[contact.agent]
     seat = floor.seat(agent)
-    room = seat.capacity.room(agent) & agent.reach & BITS[contact.channel]
+    offered = (floor.contacts[floor.offers[agent.offer].contact].channel,) if agent.offer else ()
+    room = seat.capacity.room(agent, *offered) & agent.reach & BITS[contact.channel]
     work = agent.work(contact.id)
     if work is None:
         raise LookupError(f"contact {contact.id} is parked with {agent.id}, who has no work on it")
@@ -237,11 +239,21 @@ def transfer(floor: Floor, event: ContactTransferred) -> None:
     hand_over(floor, contact, agent, work, event.to, event.visit, "transferred")
 
 
+def _no_dialling(contact: Contact, work: Work) -> None:
+    if work.dialling:
+        raise Refused("dialling", f"the customer of contact {contact.id} is being dialled")
+
+
 def hand_over(
     floor: Floor, contact: Contact, agent: Agent, work: Work, to: Target, visit_id: str, why: ReleasedWhy, by: str = ""
 ) -> None:
     """From an agent to somewhere else; refused, with nothing changed, when that does not take it."""
     visit = contact.visits[0]
+    _no_dialling(contact, work)
+    if visit_id and visit_id in floor.visits:
+        raise Refused("visit-exists", f"there is a visit {visit_id}")
+    if to.priority:
+        check_priority(to.priority)
     queue = floor.queue(to.id if to.kind == "queue" else visit.queue)
     if to.kind == "agent":
         floor.agent(to.id)
@@ -249,25 +261,27 @@ def hand_over(
             raise Refused("same-agent", f"contact {contact.id} is with {agent.id}")
     elif to.kind == "team" and to.id not in floor.teams:
         raise Refused("unknown-team", f"there is no team {to.id}")
-    if to.kind in ("queue", "team", "agent") and queue.config.id != visit.queue:
+    if queue.config.id != visit.queue:
         entry.check(floor, contact, queue)
-    need, outside = visit.asked, False
+    elif to.kind == "queue":
+        entry.check_open(floor, queue)
+    outside = None
     if to.kind == "team":
-        need, outside = Need(teams=(to.id,)), True
+        outside = Need(teams=(to.id,))
     elif to.kind == "agent":
-        need, outside = Need(agents=(to.id,)), True
+        outside = Need(agents=(to.id,))
     kept = to.keep_place and queue.config.keep_place
     base, priority = visit.base if kept else None, to.priority or visit.priority
-    relaxation = () if outside else visit.relaxation
+    inside = queue.config.id == visit.queue
     end_talk(floor, contact, why, "transferred", by)
     visits.end(floor, visit, "handled", "transferred" if why == "transferred" else "moved", to)
     contact.agent = ""
     contact.state = "arrived"
-    if to.kind not in ("queue", "team", "agent"):
+    if to.kind not in entry.AGENTS_AND_QUEUES:
         floor.out.append(Overflowed(contact.id, visit.queue, "transferred", to))
         floor.change_contact(contact, "arrived")
         wrap_up_or_rest(floor, agent, work)
         return
     wrap_up_or_rest(floor, agent, work)
-    ticket = Ticket(priority, visit_id, need, relaxation, base=base, outside=outside)
+    ticket = Ticket(priority, visit_id, visit.asked, visit.relaxation, base=base, outside=outside, inside=inside)
     entry.enter(floor, contact, queue, ticket)

@@ -67,7 +67,7 @@ def of_contact(floor: Floor, contact: Contact) -> ContactView:
         answered_at=contact.answered_at,
         segments=contact.segments,
         visits=visits,
-        callback=contact.callback is not None,
+        callback=contact.to_dial,
     )
 
 

@@ -34,7 +34,7 @@ def begin(
     relaxation: tuple[Relaxation, ...] | None = None,
     preferred: str = "",
     patience: float = 0.0,
-    outside: bool = False,
+    outside: Need | None = None,
 ) -> Visit:
     """A new visit, which does not stand in line yet."""
     at, order = floor.at, floor.next_order()
@@ -56,8 +56,8 @@ def begin(
         relaxation,
     )
     visit.waiting_since = at
-    if outside:
-        visit.outside, visit.need = True, asked
+    if outside is not None:
+        visit.outside, visit.need = True, outside
     _catch_up(floor, queue, visit, anew=True)
     if preferred in floor.agents and (patience > 0 or _can_take(floor, preferred, visit)):
         prefer(floor, visit, preferred, patience)
@@ -84,8 +84,8 @@ def begin(
             visit.estimate,
             visit.p90,
             contact.entry_point,
-            asked,
-            relaxation,
+            asked if outside is None else outside,
+            relaxation if outside is None else (),
             preferred,
             patience,
         )
@@ -137,19 +137,20 @@ def end(floor: Floor, visit: Visit, how: FinalState, reason: VisitReason = "", t
 
 
 def schedule(floor: Floor, visit: Visit) -> None:
-    """Wake up when the next step is due; only while it waits or an offer is out."""
-    queue = floor.queues[visit.queue]
+    """Wake up when the next step is due. While an offer is out, a rule by waiting time that is due waits for its end."""
+    queue, state = floor.queues[visit.queue], floor.contacts[visit.contact].state
     start = visit.steps_from
     due = [] if visit.patience_ends is None else [visit.patience_ends]
-    offered = floor.contacts[visit.contact].state == "offered"
     steps = steps_of(queue, visit)
     if visit.step < len(steps):
         due.append(start + steps[visit.step].after)
     if visit.delay < len(queue.delays):
         due.append(start + queue.delays[visit.delay])
-    if visit.waits_done < len(queue.waits) and not offered:  # a rule takes nobody away from an agent who is about to answer
+    if visit.waits_done < len(queue.waits):
         due.append(start + queue.waits[visit.waits_done])
-    if due:
+    if state == "offered":
+        due = [at for at in due if at > floor.at]
+    if due and state != "scheduled":
         floor.timers.set("visit", visit.id, min(due))
     else:
         floor.timers.clear("visit", visit.id)
@@ -226,12 +227,12 @@ def change_need(floor: Floor, visit: Visit, need: Need, relaxation: tuple[Relaxa
 
 
 def let_out(floor: Floor, visit: Visit, need: Need) -> None:
-    """By a rule it goes to these agents, whatever queues and skills they have; it stays in its queue."""
+    """By a rule it goes to these agents, whatever queues and skills they have; it stays in its queue, and what it asked for is
+    kept for the next one."""
     standing = visit.id in floor.standing
     if standing:
         leave(floor, visit)
-    visit.asked = visit.need = need
-    visit.relaxation, visit.outside, visit.patience_ends = (), True, None
+    visit.need, visit.outside, visit.patience_ends = need, True, None
     if standing:
         enter(floor, visit)
     schedule(floor, visit)

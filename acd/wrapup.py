@@ -12,8 +12,8 @@ from acd.state import Floor
 def find(floor: Floor, agent_id: str, contact: str) -> tuple[Agent, Work]:
     """The after-contact work that an agent is at; refused when there is none."""
     agent = floor.agent(agent_id)
-    work = agent.work(contact)
-    if work is None or work.state != "wrap-up":
+    work = next((work for work in agent.works if work.contact == contact and work.state == "wrap-up"), None)
+    if work is None:
         raise Refused("not-in-wrap-up", f"{agent_id} is not in wrap-up of contact {contact}")
     return agent, work
 
