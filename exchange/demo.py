@@ -11,6 +11,7 @@ import structlog
 
 from acd.model import AgentConfig, Code, QueueConfig
 from api.auth import hash_password
+from exchange.brain.flows import KIND_FLOW as KIND_FLOW
 from storage.queries import Queries
 
 log = structlog.get_logger()
@@ -22,7 +23,6 @@ KIND_QUEUE = "queue"
 KIND_AGENT = "agent"
 KIND_IDLE_CODES = "idle-codes"
 KIND_ENTRY_POINT = "entry-point"
-KIND_FLOW = "flow"
 
 DEMO_FLOW = Path(__file__).parents[1] / "ivr" / "demo.yaml"
 

@@ -20,6 +20,7 @@ from api.app import create_app
 from api.ports import Surface
 from exchange import certificates, settings
 from exchange.brain import configuration, records, recovery, tables
+from exchange.brain.books import Books
 from exchange.brain.bridge import Bridge
 from exchange.brain.cards import Cards
 from exchange.brain.clock import EngineClock
@@ -116,6 +117,7 @@ class Brain:
         desk_cards = [f"deskcard{n}" for n in range(self.settings.desk_cards)]
         web_cards = [f"webcard{n}" for n in range(self.settings.web_cards)]
         exchange.cards = Cards(self.site.run, line_cards, desk_cards, web_cards, exchange, house.cursors, greeting)
+        exchange.books = Books(self.site.run)
         exchange.filing = Filing(events, queries, exchange.cards)
         exchange.shop = Shop(exchange.cards, exchange.report, beep)
         exchange.ledger = Ledger(
@@ -156,6 +158,7 @@ class Brain:
             exchange.group.create_task(exchange.ledger.run(), name="ledger"),
             exchange.group.create_task(exchange.filing.run(), name="filing"),
         ]
+        tasks.append(exchange.group.create_task(exchange.books.watch(), name="books"))
         await exchange.filing.recall()
         exchange.ledger.start_clock()
         exchange.desks.expect_return()

@@ -8,9 +8,9 @@ import structlog
 from acd.events import Configured
 from acd.model import AgentConfig, Code, QueueConfig
 from exchange import demo
+from exchange.brain import flows
 from exchange.brain.shell import EntryPoint
-from ivr.document import Flow, parse
-from ivr.errors import FlowError
+from ivr.document import Flow
 from storage.queries import Queries
 
 log = structlog.get_logger()
@@ -33,18 +33,13 @@ async def load(queries: Queries) -> Configuration:
     for body in await _newest(queries, demo.KIND_ENTRY_POINT):
         config = msgspec.json.decode(body, type=demo.EntryPointConfig)
         entry_points[config.number] = EntryPoint(config.id, config.flow, config.web)
-    flows: list[Flow] = []
-    for id, version, body in await queries.documents(demo.KIND_FLOW):
-        try:
-            flows.append(parse(body))
-        except FlowError as error:
-            log.error("flow is not usable", flow=id, version=version, problems=[str(p) for p in error.problems])
-    known = {flow.flow for flow in flows}
+    found = await flows.load(queries)
+    known = {flow.flow for flow in found}
     for number, entry in list(entry_points.items()):
         if entry.flow not in known:
             log.error("entry point without a usable flow", entry_point=entry.id, flow=entry.flow)
             del entry_points[number]
-    return Configuration(Configured(0, queues, agents, codes), entry_points, flows)
+    return Configuration(Configured(0, queues, agents, codes), entry_points, found)
 
 
 async def _newest(queries: Queries, kind: str) -> list[str]:

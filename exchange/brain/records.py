@@ -12,6 +12,11 @@ import msgspec
 import acd.events
 from ivr.inputs import CommandDone, CommandFailed, Digits
 
+KIND = "exchange"
+"""Of the log's rows that hold a Record."""
+REJECTED = "rejected"
+"""Of those whose Record raised when it was taken: every replay passes over them."""
+
 Ended = Literal["customer", "agent", "system"]
 
 

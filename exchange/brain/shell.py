@@ -13,6 +13,7 @@ import structlog
 import acd.effects as decided
 from acd.errors import Refused
 from exchange.brain import records, tables
+from exchange.brain.books import Books
 from exchange.brain.bridge import Bridge
 from exchange.brain.cards import Cards, Listener
 from exchange.brain.desks import Desks, Details
@@ -77,6 +78,7 @@ class Exchange(Listener):
         self.desks: Desks
         self.bridge: Bridge
         self.filing: Filing
+        self.books: Books
         self.web: WebCallers
         self.shop: Shop
         self.group: asyncio.TaskGroup
