@@ -60,6 +60,12 @@ class History:
             )
         return Position(*row) if row is not None else BEGINNING
 
+    async def oldest(self) -> Position | None:
+        """The first event that is still there."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow('SELECT epoch, "offset" FROM log_days ORDER BY day LIMIT 1')
+        return Position(*row) if row is not None else None
+
     # --- readers --------------------------------------------------------------------------------------------------
 
     async def begin_reader(self, name: str, after: Position) -> Position:

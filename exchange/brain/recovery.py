@@ -9,7 +9,7 @@ import structlog
 
 from acd.errors import Refused
 from exchange.brain import records, replay
-from exchange.brain.desks import Details
+from exchange.brain.details import Details
 from exchange.brain.house import House, freeze, thaw
 from exchange.brain.records import KIND, REJECTED
 from storage.log import EventLog
@@ -54,8 +54,10 @@ async def _replay(house: House, events: EventLog, after: tuple[int, int], skippe
 
 
 async def recall_details(house: House, queries: Queries) -> dict[str, Details]:
-    """Who is calling, for the contacts that are open."""
-    rows = await queries.open_contacts(list(house.talks))
+    """Who calls or writes, for the contacts that are open, or still being wrapped up."""
+    known = [view.id for view in house.engine.contacts()]
+    known += [work.contact for agent in house.engine.agents() for work in agent.works]
+    rows = await queries.open_contacts(list(dict.fromkeys([*house.talks, *known])))
     return {
         str(row["id"]): Details(row["ani"], row["dnis"], row["display"], msgspec.json.decode(row["cad"], type=dict[str, str]))
         for row in rows
