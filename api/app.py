@@ -11,7 +11,7 @@ from api import errors
 from api.auth import Guard
 from api.pages import Pages
 from api.ports import Surface
-from api.routes import desk, operations, records, session
+from api.routes import contacts, desk, floor, operations, records, session, stream
 
 MAX_BODY = 1024 * 1024
 POLICY = (
@@ -55,7 +55,15 @@ def create_app(surface: Surface) -> FastAPI:
             response.headers.setdefault(name, value)
         return response
 
-    for router in (session.router, records.router, desk.router, operations.router):
+    for router in (
+        session.router,
+        records.router,
+        contacts.router,
+        floor.router,
+        desk.router,
+        stream.router,
+        operations.router,
+    ):
         app.include_router(router)
     # No mount: a known address with a wrong method must stay 405.
     app.router.default = Pages(surface.pages)

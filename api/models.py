@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from api.channel import ContactNow
+
 Role = Literal["agent", "supervisor", "admin"]
 
 
@@ -117,9 +119,23 @@ class Leg(BaseModel):
     quality: dict[str, float | int | str] = {}
 
 
+class Visit(BaseModel):
+    """A stay in a queue that is over."""
+
+    queue: str
+    queued: datetime
+    ended: datetime
+    how: str
+    waited: float
+    talked: float
+
+
 class ContactDetail(Contact):
     """A contact with everything kept of it."""
 
+    now: ContactNow | None = None
+    """While it is open: state, position, expected wait."""
+    visits: list[Visit] = []
     segments: list[Segment]
     legs: list[Leg]
     recordings: list[str]

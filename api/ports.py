@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
+from api.channel import Action, ContactNow, Done, Happened, Message, NewContact, Place, Said
 from api.models import (
     AgentItem,
     ContactDetail,
@@ -20,6 +21,7 @@ from api.models import (
     RecordingPage,
     User,
 )
+from api.work import AgentNow, Broadcast, OfferItem, QueueNow, StateChange
 
 
 class Search(msgspec.Struct, frozen=True):
@@ -94,6 +96,57 @@ class WebCallers(Protocol):
         """A page from which somebody may call; `send` gets what happens to the call."""
 
 
+class Contacts(Protocol):
+    """The internal API for all channels (docs/channels.md), and the public one behind `/api/v1/contacts`.
+
+    Methods raise ApiError: 403, 404 `no-such-contact`, 409 with the engine's code, 422, 503. The same `key` of the same user
+    with the same content does nothing again and gives the first answer.
+    """
+
+    async def create(self, by: User, new: NewContact, key: str = "") -> Done:
+        """A contact begins and is queued; its id."""
+
+    async def act(self, by: User, contact: str, action: Action, key: str = "") -> Done:
+        """Change, end, transfer, park, resume, assign, pick, requeue or call back."""
+
+    async def say(self, by: User, contact: str, words: Said, key: str = "") -> Done:
+        """A message; its number as the id."""
+
+    async def messages(self, by: User, contact: str, after: int = 0) -> list[Message]:
+        """The messages with greater numbers, at most 500."""
+
+    async def now(self, by: User, contact: str) -> ContactNow | None:
+        """An open contact as it is; None when it is over."""
+
+    def follow(self, by: User, after: Place | None = None) -> AsyncGenerator[Happened, None]:
+        """What happens after that place, without end; None: from now on. An agent is told what is about themselves.
+
+        The first item is of the type `following`: it tells the place after which the others come.
+        """
+
+
+class Floor(Protocol):
+    """Offers, agents and queues as they are, and what supervisors do with them. Raises ApiError as Contacts does."""
+
+    def offers(self, by: User) -> list[OfferItem]:
+        """Those that are out; an agent sees their own."""
+
+    async def accept(self, by: User, offer: str, key: str = "") -> Done: ...
+
+    async def decline(self, by: User, offer: str, reason: str, key: str = "") -> Done: ...
+
+    def agent(self, by: User, id: str) -> AgentNow: ...
+
+    async def set_state(self, by: User, id: str, change: StateChange, key: str = "") -> Done: ...
+
+    def queue(self, id: str) -> QueueNow: ...
+
+    async def close_queue(self, by: User, id: str, on: bool, key: str = "") -> Done:
+        """Close it whatever its hours say, or let its hours count again."""
+
+    async def broadcast(self, by: User, words: Broadcast, key: str = "") -> Done: ...
+
+
 class Operations(Protocol):
     def health(self) -> Health: ...
 
@@ -109,6 +162,8 @@ class Surface(msgspec.Struct, frozen=True):
     desks: Desks
     operations: Operations
     web_callers: WebCallers
+    contacts: Contacts
+    floor: Floor
     pages: Path | None
     secure_cookies: bool
     session_hours: float = 12.0

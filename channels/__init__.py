@@ -1,1 +1,5 @@
-"""The digital channels, one folder for each; each talks to the ACD by the internal API alone. Empty until its issue comes."""
+"""The digital channels, one folder for each (docs/channels.md).
+
+A channel knows the API's types and the Protocol `api.ports.Contacts`: `api.channel`, `api.ports`, `api.models`, `api.errors`,
+and nothing else of ours.
+"""

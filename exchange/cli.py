@@ -123,6 +123,14 @@ def agent(context: typer.Context) -> None:
     sys.exit(worker(context.args))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def loopback(context: typer.Context) -> None:
+    """Chat as customers do, by a script: they write, wait, lose patience, leave (loopback --help)."""
+    from exchange.loopback import main as customers
+
+    sys.exit(customers(context.args))
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from acd.model import AgentConfig, Code, QueueConfig
+from acd.model import AgentConfig, Channel, ChannelCapacity, Code, Need, ProfileConfig, QueueConfig
 from api.auth import hash_password
+from exchange.brain.flows import KIND_FLOW as KIND_FLOW
 from storage.queries import Queries
 
 log = structlog.get_logger()
@@ -20,9 +21,9 @@ ORDER_VARIABLE = "SWITCHROOM_DEMO_PASSWORD_FILE"
 
 KIND_QUEUE = "queue"
 KIND_AGENT = "agent"
+KIND_PROFILE = "profile"
 KIND_IDLE_CODES = "idle-codes"
 KIND_ENTRY_POINT = "entry-point"
-KIND_FLOW = "flow"
 
 DEMO_FLOW = Path(__file__).parents[1] / "ivr" / "demo.yaml"
 
@@ -36,13 +37,18 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class EntryPointConfig(msgspec.Struct, frozen=True):
-    """A number that can be dialled, and the flow that it runs."""
+    """A number that can be dialled, and the flow that it runs; or an address of a digital channel, and its queue."""
 
     id: str
     number: str
-    flow: str
+    flow: str = ""
     web: bool = False
     """Whether anybody with a browser may call it."""
+    channel: Channel = "voice"
+    queue: str = ""
+    priority: int = 5
+    need: Need = Need()
+    """Of the contacts of a digital channel, which have no flow yet."""
 
 
 ADMIN = Account("admin", "Admin", "admin")
@@ -59,6 +65,12 @@ QUEUES = [
     QueueConfig("support", "Support", wrap_up_codes=WRAP_UP_CODES),
 ]
 ENTRY_POINT = EntryPointConfig("5000", "5000", "demo", web=True)
+CHAT = EntryPointConfig("chat", "chat", channel="chat", queue="support")
+BLENDED = ProfileConfig(
+    "blended",
+    "A call and three chats",
+    {"voice": ChannelCapacity(1, beside=("chat",)), "chat": ChannelCapacity(3, beside=("voice",))},
+)
 
 
 class SeedOrder(msgspec.Struct, frozen=True):
@@ -111,8 +123,13 @@ async def _configure(queries: Queries) -> None:
         (KIND_FLOW, ENTRY_POINT.flow, DEMO_FLOW.read_text(encoding="utf-8")),
         (KIND_IDLE_CODES, "all", _json(IDLE_CODES)),
         *((KIND_QUEUE, queue.id, _json(queue)) for queue in QUEUES),
-        *((KIND_AGENT, a.name, _json(AgentConfig(a.name, a.display))) for a in DEMO_ACCOUNTS if a.role == "agent"),
-        (KIND_ENTRY_POINT, ENTRY_POINT.id, _json(ENTRY_POINT)),
+        *(
+            (KIND_AGENT, a.name, _json(AgentConfig(a.name, a.display, profile=BLENDED.id)))
+            for a in DEMO_ACCOUNTS
+            if a.role == "agent"
+        ),
+        *((KIND_ENTRY_POINT, entry.id, _json(entry)) for entry in (ENTRY_POINT, CHAT)),
+        (KIND_PROFILE, BLENDED.id, _json(BLENDED)),
     ]
     for kind, id, body in documents:
         if await queries.document(kind, id) is None:

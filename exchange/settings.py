@@ -342,6 +342,12 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         300.0, ge=0, le=86400, description="How long a stop waits for running calls to end before it ends them."
     )
+    log_retention_days: int = Field(
+        400,
+        ge=1,
+        le=36_500,
+        description="Days that the event log is kept for reports and replays; what a restart needs is kept in any case.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity that is logged.")
     log_personal: bool = Field(False, description="Whether logs show personal data (numbers, names) instead of a mask.")
 

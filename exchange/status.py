@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from exchange import rundir
+from exchange.bookkeeper.messages import BookStanding
+from exchange.bookkeeper.messages import Status as BookStatus
 from exchange.supervisor import ask, records
 from exchange.supervisor.messages import Status, SupervisorStatus
 from exchange.supervisor.records import ProcessRecord, Role
@@ -89,6 +91,7 @@ class Report(msgspec.Struct, frozen=True):
     queues: list[QueueRow]
     contacts: list[dict[str, Any]]
     problems: list[str]
+    books: BookStanding | None = None
 
 
 TRUNK_HEADS = ("TRUNK", "CALLS", "REFUSED", "REGISTRATION", "THEIR OPTIONS", "FAILED CALL", "")
@@ -99,16 +102,18 @@ async def take(data: Path, timeout: float = 2.0) -> Report:
     data, run = rundir.locate(data)
     known = records.read_all(run)
     living = [record for record in known if records.alive(record)]
-    names = {role: [record.name for record in living if record.role == role] for role in ("linecard", "edge", "exchange")}
+    roles: tuple[Role, ...] = ("linecard", "edge", "exchange", "bookkeeper")
+    names = {role: [record.name for record in living if record.role == role] for role in roles}
     problems = [f"{record.name} (process {record.pid}) has died." for record in known if record not in living]
     asked = await asyncio.gather(
         _ask(run / "supervisor.ctl", Status(), SupervisorStatus, timeout, problems),
         _ask(run / "edge.ctl", edge.TakeInventory(), edge.Inventory, timeout, problems) if names["edge"] else _nothing(),
         _ask(run / "exchange.ctl", Status(), ExchangeStatus, timeout, problems) if names["exchange"] else _nothing(),
+        _ask(run / "bookkeeper.ctl", BookStatus(), BookStanding, timeout, problems) if names["bookkeeper"] else _nothing(),
         *(_ask(run / f"{card}.ctl", line.TakeInventory(), line.Inventory, timeout, problems) for card in names["linecard"]),
     )
-    supervisor, front, brain = asked[0], asked[1], asked[2]
-    inventories = [inventory for inventory in asked[3:] if inventory is not None]
+    supervisor, front, brain, books = asked[:4]
+    inventories = [inventory for inventory in asked[4:] if inventory is not None]
     cards = sorted(_cards(front, inventories), key=lambda c: (len(c.card), c.card))
     brain = brain if brain is not None else ExchangeStatus()
     return Report(
@@ -123,7 +128,8 @@ async def take(data: Path, timeout: float = 2.0) -> Report:
         agents=brain.agents,
         queues=brain.queues,
         contacts=brain.contacts,
-        problems=problems,
+        problems=[*problems, *(books.problems if books is not None else [])],
+        books=books,
     )
 
 
@@ -211,6 +217,8 @@ def text(report: Report) -> str:
     if report.agents:
         out += ["", "Agents:"]
         out += _table(("AGENT", "STATE"), [(a.name or a.id, " ".join(filter(None, (a.state, a.code)))) for a in report.agents])
+    if report.books is not None:
+        out += ["", _books(report.books, time.time())]
     if report.problems:
         out += ["", *(f"! {problem}" for problem in report.problems)]
     return "\n".join(out)
@@ -252,6 +260,16 @@ def _registration(trunk: edge.TrunkState, now: float) -> str:
 
 def _answer(code: int, detail: str) -> str:
     return f"{code} {detail}" if code else detail
+
+
+def _books(books: BookStanding, now: float) -> str:
+    """The event log in one sentence."""
+    size = f"{books.log_bytes / 1_000_000:.1f} MB in {books.log_days} days"
+    oldest = f" since {books.log_oldest}" if books.log_oldest else ""
+    snapshot = f"{books.snapshot_epoch}/{books.snapshot_offset}"
+    made = f" {_ago(books.snapshot_at, now)}" if books.snapshot_at else ""
+    held = f"; old days are kept for {books.held_by}" if books.held_by else ""
+    return f"Event log: {size}{oldest}, at {books.epoch}/{books.offset}, snapshot at {snapshot}{made}{held}"
 
 
 def _ago(moment: float, now: float) -> str:

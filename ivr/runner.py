@@ -54,6 +54,10 @@ class Runner:
         """Know one more flow, or a version of it; callers stay in the version they began."""
         self._flows.setdefault(flow.flow, {})[flow.version] = flow
 
+    def knows(self, flow: str, version: int) -> bool:
+        """Whether this version of the flow is known."""
+        return version in self._flows.get(flow, {})
+
     def newest(self, flow: str) -> int:
         """The newest version of the flow; raises KeyError for an unknown one."""
         return max(self._flows[flow])

@@ -60,6 +60,12 @@ class History:
             )
         return Position(*row) if row is not None else BEGINNING
 
+    async def oldest(self) -> Position | None:
+        """The first event that is still there."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow('SELECT epoch, "offset" FROM log_days ORDER BY day LIMIT 1')
+        return Position(*row) if row is not None else None
+
     # --- readers --------------------------------------------------------------------------------------------------
 
     async def begin_reader(self, name: str, after: Position) -> Position:
@@ -102,10 +108,12 @@ class History:
                 KEPT_SNAPSHOTS,
             )
 
-    async def latest_snapshot(self) -> tuple[int, int, bytes] | None:
-        """Epoch, offset and body of the newest snapshot."""
+    async def latest_snapshot(self, before: Position | None = None) -> tuple[int, int, bytes] | None:
+        """Epoch, offset and body of the newest snapshot, or of the newest one before another."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
-                'SELECT epoch, "offset", body FROM snapshots ORDER BY epoch DESC, "offset" DESC LIMIT 1'
+                'SELECT epoch, "offset", body FROM snapshots WHERE $1::bigint IS NULL OR (epoch, "offset") < ($1, $2)'
+                ' ORDER BY epoch DESC, "offset" DESC LIMIT 1',
+                *(before or (None, None)),
             )
         return (row["epoch"], row["offset"], row["body"]) if row is not None else None

@@ -35,15 +35,15 @@ class Migration:
 
 
 def migrations() -> list[Migration]:
-    """All files, in order; raises MigrationError when their numbers have gaps."""
+    """All files, in order; numbers may be left out. Raises MigrationError when two have the same."""
     found = []
     for entry in files("storage").joinpath("migrations").iterdir():
         match = _NAME.fullmatch(entry.name)
         if match:
             found.append(Migration(int(match[1]), entry.name, entry.read_text(encoding="utf-8")))
     found.sort(key=lambda migration: migration.number)
-    if [migration.number for migration in found] != list(range(1, len(found) + 1)):
-        raise MigrationError(f"migrations are not numbered from 001 without gaps: {[m.name for m in found]}")
+    if len({migration.number for migration in found}) != len(found):
+        raise MigrationError(f"two migrations have the same number: {[m.name for m in found]}")
     return found
 
 
@@ -63,9 +63,9 @@ async def _run_missing(connection: asyncpg.Connection, wanted: list[Migration]) 
         " applied timestamptz NOT NULL DEFAULT now())"
     )
     applied = {row["number"]: row for row in await connection.fetch("SELECT number, name, digest FROM migrations")}
-    newest = max(applied, default=0)
-    if newest > len(wanted):
-        raise MigrationError(f"the database is at migration {newest}, this version knows {len(wanted)}: run a newer version")
+    newest, known = max(applied, default=0), max((migration.number for migration in wanted), default=0)
+    if newest > known:
+        raise MigrationError(f"the database is at migration {newest}, this version knows {known}: run a newer version")
     done = []
     for migration in wanted:
         row = applied.get(migration.number)

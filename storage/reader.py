@@ -112,6 +112,10 @@ class LogReader:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """It hears nothing any more."""
         self._let_go()
 
     async def next(self, most: int = MOST_AT_ONCE) -> list[LogRow]:

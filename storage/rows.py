@@ -20,6 +20,20 @@ STATEMENTS = {
     "contact_arrived": """
         INSERT INTO contacts (id, channel, ani, dnis, display, entry_point, arrived, cad)
         VALUES ($1, $2, $3, $4, $5, $6, to_timestamp($7), $8::jsonb) ON CONFLICT (id) DO NOTHING""",
+    "contact_known": "UPDATE contacts SET customer = $2, callback = $3 WHERE id = $1",
+    "callback_number": "UPDATE contacts SET callback = $2 WHERE id = $1",
+    "message": """
+        INSERT INTO messages (contact, number, author, agent, at, body)
+        VALUES ($1, $2, $3, $4, to_timestamp($5), $6) ON CONFLICT (contact, number) DO NOTHING""",
+    "broadcast": """
+        INSERT INTO broadcasts (id, at, "by", body, agents) VALUES ($1, to_timestamp($2), $3, $4, $5)
+        ON CONFLICT (id) DO NOTHING""",
+    "broadcast_sent": "UPDATE broadcasts SET agents = $2 WHERE id = $1",
+    "broadcast_read": "UPDATE broadcasts SET agents = array_remove(agents, $2) WHERE id = $1",
+    "answer": """
+        INSERT INTO answers (asker, key, digest, at, status, body) VALUES ($1, $2, $3, to_timestamp($4), $5, $6::jsonb)
+        ON CONFLICT (asker, key) DO UPDATE SET status = excluded.status, body = excluded.body
+        WHERE answers.digest = excluded.digest""",
     "contact_placed": "UPDATE contacts SET queue = coalesce($2, queue), agent = coalesce($3, agent) WHERE id = $1",
     "contact_answered": "UPDATE contacts SET answered = coalesce(answered, to_timestamp($2)) WHERE id = $1",
     "contact_ended": """
@@ -165,3 +179,34 @@ def decision(
 ) -> RowWrite:
     """Where a decision is: epoch and offset of its event, and its number among that event's effects."""
     return RowWrite("decision", [*effect, contact, kind, offer, agent, queue, made])
+
+
+def contact_known(id: str, customer: str, callback: str = "") -> RowWrite:
+    """The keyed hash of the customer, and the number to call back."""
+    return RowWrite("contact_known", [id, customer, _text(callback)])
+
+
+def callback_number(id: str, number: str) -> RowWrite:
+    return RowWrite("callback_number", [id, _text(number)])
+
+
+def message(contact: str, number: int, author: str, agent: str, at: float, body: str) -> RowWrite:
+    return RowWrite("message", [contact, number, author, agent, at, _text(body)])
+
+
+def broadcast(id: str, at: float, by: str, body: str) -> RowWrite:
+    return RowWrite("broadcast", [id, at, by, _text(body), []])
+
+
+def broadcast_sent(id: str, agents: Sequence[str]) -> RowWrite:
+    return RowWrite("broadcast_sent", [id, list(agents)])
+
+
+def broadcast_read(id: str, agent: str) -> RowWrite:
+    """Those who are named have it on their desks."""
+    return RowWrite("broadcast_read", [id, agent])
+
+
+def answer(asker: str, key: str, digest: bytes, at: float, status: int, body: dict[str, Any]) -> RowWrite:
+    """What a request with an idempotency key was answered."""
+    return RowWrite("answer", [asker, key, digest, at, status, json.dumps(body)])

@@ -83,14 +83,14 @@ async def desk(socket: WebSocket) -> None:
         user = await guard.user(socket)
     except ApiError as error:
         await socket.accept()
-        await _close(socket, 4401 if error.status == 401 else 1013, error.message)
+        await close(socket, 4401 if error.status == 401 else 1013, error.message)
         return
     await socket.accept()
     outbox = Outbox()
     try:
         session = await surface.desks.open(user, outbox.put, socket.query_params.get("page", "")[:LONGEST_PAGE])
     except ApiError as error:
-        await _close(socket, 4403 if error.status == 403 else 1013, error.message)
+        await close(socket, 4403 if error.status == 403 else 1013, error.message)
         return
 
     async def logged_in() -> None:
@@ -112,7 +112,7 @@ async def web_call(socket: WebSocket) -> None:
     try:
         session = surface.web_callers.open(address, outbox.put)
     except ApiError as error:
-        await _close(socket, 1013, error.message)
+        await close(socket, 1013, error.message)
         return
     await converse(socket, session, outbox)
 
@@ -131,12 +131,13 @@ async def converse(
                 session.close(meant=end.meant)  # now: a handshake that is still going on may take its time
                 sender.cancel()
             if end.code:
-                await _close(socket, end.code, end.reason)
+                await close(socket, end.code, end.reason)
     except* (WebSocketDisconnect, RuntimeError) as gone:
         log.debug("page closed", errors=[str(e) for e in gone.exceptions])
 
 
-async def _close(socket: WebSocket, code: int, reason: str) -> None:
+async def close(socket: WebSocket, code: int, reason: str) -> None:
+    """Say why it is over; a client that reads nothing does not hold us up."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
             await socket.close(code, reason.encode()[:LONGEST_REASON].decode(errors="ignore"))

@@ -58,10 +58,11 @@ async def contacts(user: Overseer, parts: Parts, by: Searched) -> ContactPage:
 
 @router.get("/contacts/{id}", responses=failures(404))
 async def contact(user: Overseer, parts: Parts, id: str) -> ContactDetail:
-    """One contact with its segments, legs and recordings."""
+    """One contact with its segments, visits to queues, legs and recordings; while it is open with how it is now."""
     found = await parts.store.contact(id)
     if found is None:
         raise ApiError(404, "no-such-contact", "There is no such contact.")
+    found.now = await parts.contacts.now(user, found.id)
     return found
 
 

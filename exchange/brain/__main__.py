@@ -12,18 +12,23 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 import uvicorn
 import uvloop
 
+from acd.events import Configured
 from api.app import create_app
 from api.ports import Surface
 from exchange import certificates, settings
 from exchange.brain import configuration, records, recovery, tables
+from exchange.brain.books import Books
 from exchange.brain.bridge import Bridge
 from exchange.brain.cards import Cards
 from exchange.brain.clock import EngineClock
+from exchange.brain.customers import PURPOSE, Customers
 from exchange.brain.desks import Desks
+from exchange.brain.doors import Doors
 from exchange.brain.filing import Filing
 from exchange.brain.house import House
 from exchange.brain.ice import IceServers
@@ -33,6 +38,7 @@ from exchange.brain.messages import ExchangeCommand, Shutdown, Standing, Status
 from exchange.brain.operations import Operations
 from exchange.brain.shell import Exchange
 from exchange.brain.store import Store
+from exchange.brain.stream import Stream
 from exchange.brain.web import Tls, Web
 from exchange.brain.webcalls import WebCalls
 from exchange.demo import seed_as_ordered
@@ -47,10 +53,12 @@ from media.control.envelope import ControlError
 from media.control.server import ControlServer
 from media.vault.keys import load_master_key
 from media.vault.store import Vault
+from storage.conversations import Conversations
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres
 from storage.log import EventLog
 from storage.queries import Queries
+from storage.reader import Bell
 
 log = structlog.get_logger()
 
@@ -89,10 +97,23 @@ class Brain:
             clock = EngineClock(house.last_at)
             gap = clock.now() - house.last_at if house.last_at else 0.0
             await self._assemble(stack, exchange, events, queries, clock)
+            bell = await stack.enter_async_context(Bell(dsn))
+            exchange.doors = doors = Doors(
+                exchange,
+                events,
+                queries,
+                Conversations(database),
+                Stream(database, bell, clock.now),
+                Customers(load_master_key(self.site.master_key).derive(PURPOSE)),
+                lambda: found.addresses,
+                clock.now,
+            )
+            await doors.recall()
             exchange.put(records.Booted(gap))
             if house.configured is None or _differs(house.configured, found.engine):
                 exchange.put(records.Routing(found.engine))
-            await self._live(stack, exchange, queries, found.flows)
+            doors.contacts.take_up()
+            await self._live(stack, exchange, queries, found.flows, doors)
         return self.code
 
     async def _assemble(
@@ -116,6 +137,7 @@ class Brain:
         desk_cards = [f"deskcard{n}" for n in range(self.settings.desk_cards)]
         web_cards = [f"webcard{n}" for n in range(self.settings.web_cards)]
         exchange.cards = Cards(self.site.run, line_cards, desk_cards, web_cards, exchange, house.cursors, greeting)
+        exchange.books = Books(self.site.run)
         exchange.filing = Filing(events, queries, exchange.cards)
         exchange.shop = Shop(exchange.cards, exchange.report, beep)
         exchange.ledger = Ledger(
@@ -136,6 +158,7 @@ class Brain:
             exchange.send_digits,
             ice=self.ice,
             lost_seconds=self.settings.agent_lost_seconds,
+            write=exchange.filing.write,
         )
         exchange.bridge = Bridge(
             exchange.cards,
@@ -151,11 +174,14 @@ class Brain:
             exchange, most=chosen.web_calls, a_minute=chosen.web_calls_a_minute, ice=self.ice.of
         )
 
-    async def _live(self, stack: contextlib.AsyncExitStack, exchange: Exchange, queries: Queries, flows: list[Flow]) -> None:
+    async def _live(
+        self, stack: contextlib.AsyncExitStack, exchange: Exchange, queries: Queries, flows: list[Flow], doors: Doors
+    ) -> None:
         tasks = [
             exchange.group.create_task(exchange.ledger.run(), name="ledger"),
             exchange.group.create_task(exchange.filing.run(), name="filing"),
         ]
+        tasks.append(exchange.group.create_task(exchange.books.watch(), name="books"))
         await exchange.filing.recall()
         exchange.ledger.start_clock()
         exchange.desks.expect_return()
@@ -170,7 +196,15 @@ class Brain:
         tls, strict = self._tls()
         secure = not self.settings.http.loopback or tls is not None
         surface = Surface(
-            store, exchange.desks, Operations(exchange, self.ice), self.web_calls, PAGES, secure, strict_transport=strict
+            store,
+            exchange.desks,
+            Operations(exchange, self.ice),
+            self.web_calls,
+            doors.contacts,
+            doors.floor,
+            PAGES,
+            secure,
+            strict_transport=strict,
         )
         server = self._http(surface, tls)
         if tls is not None:
@@ -256,13 +290,8 @@ class Brain:
         return [edge.CardAddress(name, str(self.site.run / f"{name}.ctl")) for name in exchange.cards.line_card_names]
 
 
-def _differs(one: Any, other: Any) -> bool:
-    return (one.queues, one.agents, one.idle_codes, one.settings) != (
-        other.queues,
-        other.agents,
-        other.idle_codes,
-        other.settings,
-    )
+def _differs(one: Configured, other: Configured) -> bool:
+    return msgspec.structs.replace(one, at=0.0) != msgspec.structs.replace(other, at=0.0)
 
 
 async def _main(chosen: settings.Settings, site: Site) -> int:

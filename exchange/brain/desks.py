@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
-import msgspec
 import structlog
 
 import acd.events as routing
-from acd.errors import Refused
-from acd.model import AgentView, ChosenState
+from acd.model import CHANNELS, Channel
 from api.errors import ApiError
 from api.models import User
+from api.ports import Contacts
 from exchange.brain import records
+from exchange.brain.broadcasts import Broadcasts
 from exchange.brain.cards import Cards
+from exchange.brain.conversations import Conversation
+from exchange.brain.deskview import DeskView
+from exchange.brain.details import Details
 from exchange.brain.house import House
 from exchange.brain.ice import IceServers
 from exchange.brain.ids import uuid7
-from exchange.brain.ledger import BrokenHouse
+from exchange.brain.intake import Act, Intake, settled
 from exchange.brain.records import Input
+from exchange.brain.sessions import Session
 from media.control import desk
 from media.control.envelope import ControlError
+from storage import rows
+from storage.rows import RowWrite
 
 log = structlog.get_logger()
 
@@ -32,17 +37,9 @@ LOG_OUT_AFTER = 60.0
 RETURN_GRACE = 10.0
 """Seconds that pages have to come back after the exchange restarted."""
 MOST_PAGES = 16
-MOST_SDP = 64 * 1024
-KEYS = frozenset("0123456789*#ABCD")
-
-
-class Details(msgspec.Struct):
-    """What the log must not hold of a contact: who calls."""
-
-    ani: str
-    dnis: str
-    display: str = ""
-    cad: dict[str, str] = {}
+VOICE: tuple[Channel, ...] = ("voice",)
+WRITTEN: tuple[Channel, ...] = tuple(channel for channel in CHANNELS if channel != "voice")
+"""Channels for which a page is enough."""
 
 
 class Seat:
@@ -57,8 +54,8 @@ class Seat:
         self.owner = ""  # the page that has the softphone
         self.asked: dict[str, tuple[str, str]] = {}
         """Handshakes without an answer yet: card and state, by connection. An offer that is no good takes nothing away."""
-        self.shown: dict[str, Any] = {}
-        """The contact that the pages showed last; the wrap-up goes on showing it when the call and its details are gone."""
+        self.told: dict[tuple[Channel, ...], bool] = {}
+        """What the engine was told of their being reachable, by channels."""
         self.returning = False
         """After a restart of the exchange: the pages have a while to come back before anything is said of their absence."""
         self.lost: asyncio.TimerHandle | None = None
@@ -66,8 +63,15 @@ class Seat:
 
     @property
     def ready(self) -> bool:
-        """Can take an offer: a page to show it on and a softphone to talk with."""
+        """Can take a call: a page to show it on and a softphone to talk with."""
         return bool(self.sessions) and self.state == "connected"
+
+    def softphone(self, session: Session) -> str:
+        """The softphone in the words of this page."""
+        if self.owner and self.owner != session.page:
+            return "replaced"
+        words = {"connected": "ready", "closed": "none", "failed": "lost"}
+        return words.get(self.state, self.state)
 
     def load(self, card: str) -> int:
         """Its connections on a desk card, also those that are being made."""
@@ -81,7 +85,7 @@ class Desks:
         self,
         house: House,
         cards: Cards,
-        act: Callable[[Input], asyncio.Future[None]],
+        act: Act,
         details: dict[str, Details],
         now: Callable[[], float],
         touch: Callable[[str], None],
@@ -89,25 +93,29 @@ class Desks:
         *,
         ice: IceServers,
         lost_seconds: float,
+        write: Callable[[RowWrite], object],
     ) -> None:
-        self._house = house
+        self.house = house
+        self.contacts: Contacts
+        self.conversations: dict[str, Conversation] = {}
+        self.broadcasts = Broadcasts()
         self._cards = cards
-        self._act = act
-        self._details = details
-        self._now = now
+        self._intake = Intake(act)
         self._touch = touch
         self.send_digits = digits
         self._ice = ice
         self._lost_seconds = lost_seconds
+        self._write = write
         self._seats: dict[str, Seat] = {}
         self._linked: dict[str, str] = {}
+        self._view = DeskView(house, details, self.conversations, self.broadcasts, self._linked, now)
         self._counts: asyncio.TimerHandle | None = None
 
     # --- pages ----------------------------------------------------------------------------------------------------
 
     async def open(self, user: User, send: Callable[[dict[str, Any]], None], page: str = "") -> Session:
         """Seat a page (api.ports.Desks)."""
-        view = self._house.engine.agent(user.id)
+        view = self.house.engine.agent(user.id)
         if view is None:
             raise ApiError(403, "no-agent", f"{user.display} takes no contacts: there is no agent with this name.")
         seat = self._seat(user.id)
@@ -120,7 +128,7 @@ class Desks:
             seat.away = None
         if view.state == "logged-out":
             try:
-                await self._event(routing.AgentLoggedIn(0, user.id))
+                await self.ask(records.Routing(routing.AgentLoggedIn(0, user.id)))
             except BaseException:
                 self.closed(seat, session)  # nobody holds this page, so nobody would ever take it away
                 raise
@@ -144,9 +152,9 @@ class Desks:
         seat = self._seats.get(agent)
         if seat is None or not seat.sessions:
             return
-        base = self.snapshot(agent)
+        base = self._view.snapshot(agent)
         for session in seat.sessions:
-            session.send({**base, "softphone": {"state": self._softphone(seat, session)}})
+            session.send({**base, "softphone": {"state": seat.softphone(session)}})
 
     def push_counts(self) -> None:
         """Queue lengths changed: all pages learn it, at most twice a second."""
@@ -235,7 +243,7 @@ class Desks:
 
     def expect_return(self) -> None:
         """After a restart: agents who were logged in have a while to come back before they count as away."""
-        for view in self._house.engine.agents():
+        for view in self.house.engine.agents():
             if view.state != "logged-out":
                 seat = self._seat(view.id)
                 seat.returning = True
@@ -253,7 +261,7 @@ class Desks:
         return self._seats.setdefault(agent, Seat(agent))
 
     def _changed(self, seat: Seat) -> None:
-        contact = self._house.by_agent.get(seat.agent)
+        contact = self.house.by_agent.get(seat.agent)
         if seat.state == "connected":
             if seat.lost is not None:
                 seat.lost.cancel()
@@ -266,236 +274,47 @@ class Desks:
             self._touch(contact)
 
     def _presence(self, seat: Seat) -> None:
-        view = self._house.engine.agent(seat.agent)
+        """Tell the engine what is new: calls need page and softphone, the rest a page."""
+        view = self.house.engine.agent(seat.agent)
         seat.returning = seat.returning and not seat.ready
-        if view is None or view.state == "logged-out" or view.reachable == seat.ready or seat.returning:
+        if view is None or view.state == "logged-out":
+            seat.told.clear()
             return
-        why = "" if seat.ready else ("no-page" if not seat.sessions else f"softphone-{seat.state}")
-        self._try(routing.AgentReachable(0, seat.agent, seat.ready, why))
+        page, phone = bool(seat.sessions), f"softphone-{seat.state}"
+        for channels, there, missing in ((VOICE, seat.ready, phone if page else "no-page"), (WRITTEN, page, "no-page")):
+            if seat.told.get(channels) is there or (seat.returning and not there):
+                continue
+            seat.told[channels] = there
+            self._try(routing.AgentReachable(0, seat.agent, there, "" if there else missing, channels))
 
     def _lose(self, seat: Seat) -> None:
         seat.lost = None
-        if seat.state != "connected" and seat.agent in self._house.by_agent:
-            log.warning("agent lost", agent=seat.agent, contact=self._house.by_agent[seat.agent])
+        if seat.state != "connected" and seat.agent in self.house.by_agent:
+            log.warning("agent lost", agent=seat.agent, contact=self.house.by_agent[seat.agent])
             self._try(routing.AgentLost(0, seat.agent))
 
     def _log_out(self, seat: Seat) -> None:
         seat.away = None
-        if seat.agent in self._house.by_agent:
+        if seat.agent in self.house.by_agent:
             seat.away = asyncio.get_running_loop().call_later(LOG_OUT_AFTER, self._log_out, seat)
         elif not seat.sessions:
-            self._try(routing.AgentLoggedOut(0, seat.agent))
+            view = self.house.engine.agent(seat.agent)
+            busy = view is not None and any(work.state != "wrap-up" for work in view.works)
+            # Those whom they were writing with go back to their places.
+            self._try(routing.AgentLost(0, seat.agent) if busy else routing.AgentLoggedOut(0, seat.agent))
 
     def _try(self, event: routing.Event) -> None:
         try:
-            self._act(records.Routing(event))
-        except Refused as error:
+            self._intake.put(records.Routing(event))
+        except ApiError as error:
             log.info("presence refused", event_kind=routing.kind(event), code=error.code)
-        except BrokenHouse:
-            log.critical("the exchange starts anew")
-
-    async def _event(self, event: routing.Event) -> None:
-        await self.ask(records.Routing(event))
 
     async def ask(self, input: Input) -> None:
         """Do what an agent asks; raises ApiError 409 when the present state does not allow it."""
-        try:
-            durable = self._act(input)
-        except Refused as error:
-            raise ApiError(409, error.code, error.message) from error
-        except BrokenHouse as error:
-            raise ApiError(503, "restarting", "The exchange is starting anew. Please try again in a moment.") from error
-        await durable
+        await settled(self._intake.put(input))
 
-    # --- snapshots ------------------------------------------------------------------------------------------------
-
-    def snapshot(self, agent: str) -> dict[str, Any]:
-        """What an agent's page shows, without the softphone (that differs by page)."""
-        engine, now = self._house.engine, self._now()
-        view = engine.agent(agent)
-        if view is None:
-            return {"type": "desk", "time": now}
-        return {
-            "type": "desk",
-            "agent": self._agent(view),
-            "offer": self._offer(view, now),
-            "contact": self._contact(agent) or self._ended(view),
-            "wrap_up": self._wrap_up(view),
-            "idle_codes": [{"code": c.code, "name": c.name} for c in self._house.idle_codes()],
-            "queues": [{"id": q, "name": self._queue_name(q), "waiting": engine.waiting(q)} for q in view.queues],
-            "time": now,
-        }
-
-    def _agent(self, view: AgentView) -> dict[str, Any]:
-        following = {"state": view.next_state, "code": view.next_code} if view.next_state else None
-        return {
-            "id": view.id,
-            "name": view.name,
-            "display": view.name,
-            "state": view.state,
-            "code": view.code,
-            "since": view.since,
-            "next": following,
-        }
-
-    def _offer(self, view: AgentView, now: float) -> dict[str, Any] | None:
-        offer = self._house.engine.offer(view.offer) if view.offer else None
-        if offer is None:
-            return None
-        contact = self._house.engine.contact(offer.contact)
-        return {
-            "id": offer.id,
-            "contact": offer.contact,
-            "queue": offer.queue,
-            "queue_name": self._queue_name(offer.queue),
-            "ani": self._detail(offer.contact).ani,
-            "waited": round(now - contact.queued_at, 1) if contact is not None else 0.0,
-            "deadline": offer.deadline,
-            "channel": contact.channel if contact is not None else "voice",
-        }
-
-    def _contact(self, agent: str) -> dict[str, Any] | None:
-        contact = self._house.by_agent.get(agent)
-        talk = self._house.talks.get(contact) if contact is not None else None
-        if contact is None or talk is None:
-            return None
-        view = self._house.engine.contact(contact)
-        detail = self._detail(contact)
-        queue = view.queue if view is not None else ""
-        recording = "off" if not talk.recording else "failed" if talk.recording_failed else "paused" if talk.paused else "on"
-        shown = self._seat(agent).shown = {
-            "id": contact,
-            "ani": detail.ani,
-            "dnis": detail.dnis,
-            "queue": queue,
-            "queue_name": self._queue_name(queue),
-            "state": "talking" if self._linked.get(contact) == agent else "connecting",
-            "since": talk.agent_since,
-            "held": talk.held,
-            "muted": talk.muted,
-            "recording": recording,
-            "cad": detail.cad,
-        }
-        return shown
-
-    def _ended(self, view: AgentView) -> dict[str, Any] | None:
-        shown = self._seat(view.id).shown
-        if view.state != "wrap-up" or shown.get("id") != view.contact:
-            return None
-        return {**shown, "state": "ended", "held": False, "muted": False, "recording": "off"}
-
-    def _wrap_up(self, view: AgentView) -> dict[str, Any] | None:
-        if view.state != "wrap-up":
-            return None
-        queue = self._house.queue(view.queue)
-        codes = [{"code": c.code, "name": c.name} for c in queue.wrap_up_codes] if queue is not None else []
-        return {"contact": view.contact, "deadline": view.until, "codes": codes}
-
-    def _softphone(self, seat: Seat, session: Session) -> str:
-        if seat.owner and seat.owner != session.page:
-            return "replaced"
-        words = {"connected": "ready", "closed": "none", "failed": "lost"}
-        return words.get(seat.state, seat.state)
-
-    def _queue_name(self, queue: str) -> str:
-        found = self._house.queue(queue) if queue else None
-        return found.name if found is not None else queue
-
-    def _detail(self, contact: str) -> Details:
-        return self._details.get(contact) or Details("", "")
-
-
-class Session:
-    """A WebSocket of a page (api.ports.DeskSession); a page that has changed its network may have two for a while."""
-
-    def __init__(self, desks: Desks, seat: Seat, user: User, send: Callable[[dict[str, Any]], None], page: str) -> None:
-        self.seat = seat
-        self.page = page
-        self.send = send
-        self._desks = desks
-        self._user = user
-
-    def close(self, *, meant: bool) -> None:
-        self._desks.closed(self.seat, self)
-
-    async def handle(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """One message of the page; raises ApiError."""
-        agent = self.seat.agent
-        match kind:
-            case "ping":
-                pass
-            case "softphone":
-                return {"sdp": await self._desks.connect(self, _text(fields, "sdp", MOST_SDP))}
-            case "set_state":
-                await self._set_state(_text(fields, "state", 20), _text(fields, "code", 100, needed=False))
-            case "accept":
-                await self._route(routing.OfferAccepted(0, agent, _text(fields, "offer", 200)))
-            case "decline":
-                reason = _word(fields, "reason")
-                await self._route(routing.OfferDeclined(0, agent, _text(fields, "offer", 200), reason))
-            case "wrap_up":
-                await self._wrap_up(_text(fields, "code", 100, needed=False))
-            case "log_out":
-                await self._route(routing.AgentLoggedOut(0, agent))
-            case "hold" | "mute" | "record":
-                await self._desks.ask(records.Asked(self._talking(), agent, kind, _flag(fields, "on")))
-            case "hang_up":
-                await self._desks.ask(records.Asked(self._talking(), agent, "hang_up"))
-            case "digits":
-                await self._digits(_text(fields, "digits", 32))
-            case _:
-                raise ApiError(400, "unknown-type", f"There is no message of the type {kind[:40]!r}.")
-        return {}
-
-    async def _set_state(self, state: str, code: str) -> None:
-        if state not in get_args(ChosenState):
-            raise ApiError(422, "invalid", "state: one of available, idle.")
-        chosen = routing.AgentStateChosen(0, self.seat.agent, "available")
-        if state == "idle":
-            chosen = routing.AgentStateChosen(0, self.seat.agent, "idle", code)
-        await self._route(chosen)
-
-    async def _wrap_up(self, code: str) -> None:
-        view = self._desks._house.engine.agent(self.seat.agent)
-        if view is None or view.state != "wrap-up":
-            raise ApiError(409, "not-in-wrap-up", "There is no wrap-up to finish.")
-        await self._route(routing.WrapUpDone(0, view.contact, self.seat.agent, code))
-
-    async def _digits(self, digits: str) -> None:
-        if not digits or set(digits) - KEYS:
-            raise ApiError(422, "invalid", "digits: 0 to 9, *, #, A to D.")
-        try:
-            await self._desks.send_digits(self._talking(), digits)
-        except ControlError as error:
-            raise ApiError(503, error.code, error.message) from error
-
-    def _talking(self) -> str:
-        contact = self._desks._house.by_agent.get(self.seat.agent)
-        if contact is None:
-            raise ApiError(409, "no-contact", "You are connected with nobody.")
-        return contact
-
-    async def _route(self, event: routing.Event) -> None:
-        await self._desks.ask(records.Routing(event))
-
-
-def _text(fields: dict[str, Any], name: str, most: int, *, needed: bool = True) -> str:
-    value = fields.get(name, None if needed else "")
-    if not isinstance(value, str) or len(value) > most or (needed and not value):
-        raise ApiError(422, "invalid", f"{name}: a text of 1 to {most} characters is needed.")
-    return value
-
-
-def _word(fields: dict[str, Any], name: str) -> str:
-    """A word of a machine, which may go into the log; what people write could be about people."""
-    value = _text(fields, name, 40, needed=False)
-    if not re.fullmatch("[a-z0-9-]*", value):
-        raise ApiError(422, "invalid", f"{name}: a word of a to z, 0 to 9 and - is needed.")
-    return value
-
-
-def _flag(fields: dict[str, Any], name: str) -> bool:
-    value = fields.get(name)
-    if not isinstance(value, bool):
-        raise ApiError(422, "invalid", f"{name}: true or false is needed.")
-    return value
+    def put_away(self, agent: str, message: str) -> None:
+        """The agent has read a broadcast."""
+        if self.broadcasts.put_away(agent, message):
+            self.push(agent)
+            self._write(rows.broadcast_read(message, agent))

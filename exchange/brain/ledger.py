@@ -13,16 +13,12 @@ import structlog
 from acd.errors import Refused
 from exchange.brain import logged, records
 from exchange.brain.clock import EngineClock
-from exchange.brain.house import House, Outcome, freeze
-from exchange.brain.records import Input, Record, Source
-from storage.errors import StorageError, Superseded
+from exchange.brain.house import House, Outcome
+from exchange.brain.records import KIND, REJECTED, Input, Record, Source
+from storage.errors import Superseded
 from storage.log import EventLog, RowWrite
 
 log = structlog.get_logger()
-
-SNAPSHOT_EVERY = 20_000
-KIND = "exchange"
-REJECTED = "rejected"
 
 
 class BrokenHouse(RuntimeError):
@@ -56,9 +52,7 @@ class Ledger:
         self._waiting: deque[tuple[asyncio.Future[None], asyncio.Future[None], Record, Outcome]] = deque()
         self._some = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._since_snapshot = 0
         self._inputs = self._refused = 0
-        self._snapshot_task: asyncio.Task[None] | None = None
         self._stopped = False
 
     def put(
@@ -89,7 +83,6 @@ class Ledger:
         self._waiting.append((durable, done, record, outcome))
         self._some.set()
         self._schedule()
-        self._count()
         return done
 
     async def run(self) -> None:
@@ -141,23 +134,6 @@ class Ledger:
     def start_clock(self) -> None:
         """Begin to keep deadlines (after recovery)."""
         self._schedule()
-
-    # --- snapshots ------------------------------------------------------------------------------------------------
-
-    def _count(self) -> None:
-        self._since_snapshot += 1
-        if self._since_snapshot >= SNAPSHOT_EVERY and (self._snapshot_task is None or self._snapshot_task.done()):
-            self._since_snapshot = 0
-            # State and position belong together: both are taken now, before another input changes one of them.
-            saved = self._snapshot(self._events.position, freeze(self._house), self._waiting[-1][0])
-            self._snapshot_task = asyncio.get_running_loop().create_task(saved, name="snapshot")
-
-    async def _snapshot(self, position: tuple[int, int], body: bytes, durable: asyncio.Future[None]) -> None:
-        try:
-            await asyncio.shield(durable)
-            await self._events.save_snapshot(*position, body)
-        except StorageError as error:
-            log.warning("snapshot not saved", error=str(error))
 
     def _rejected(self, durable: asyncio.Future[None]) -> None:
         if not durable.cancelled() and durable.exception() is not None:

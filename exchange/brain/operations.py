@@ -44,6 +44,7 @@ class Figures(Collector):
         yield CounterMetricFamily("switchroom_calls_without_entry_point", "Calls to unknown numbers.", exchange.refused_calls)
         yield from self._lines()
         yield from self._log()
+        yield from self._books()
 
     def _lines(self) -> Iterator[Metric]:
         inventory = self._exchange.cards.edge_inventory
@@ -86,6 +87,21 @@ class Figures(Collector):
         yield GaugeMetricFamily("switchroom_recordings_waiting", "Recordings not filed yet.", filing.waiting)
         yield CounterMetricFamily("switchroom_recordings_failed", "Recordings that could not be made or filed.", filing.failed)
 
+    def _books(self) -> Iterator[Metric]:
+        """What the bookkeeper said last; the log's own size, too."""
+        standing = self._exchange.books.standing
+        if standing is None:
+            return
+        kept = GaugeMetricFamily("switchroom_bookkeeper", "The bookkeeper's figures, sizes in bytes.", labels=["figure"])
+        for name, value in msgspec.structs.asdict(standing).items():
+            if isinstance(value, int | float):
+                kept.add_metric([name], float(value))
+        kept.add_metric(["problems"], float(len(standing.problems)))
+        position = self._exchange.filing.events.position
+        if position.epoch == standing.epoch:
+            kept.add_metric(["behind"], float(position.offset - standing.offset))
+        yield kept
+
 
 class Operations:
     """Health, metrics, ICE servers."""
@@ -125,6 +141,7 @@ class Operations:
             problems.append("The vault worker is not running: recordings wait.")
         if not self._exchange.filing.events.statistics().database_up:
             problems.append("The database does not answer: events go to the spool.")
+        problems += self._exchange.books.problems()
         failed = self._exchange.filing.statistics().failed
         if failed:
             problems.append(f"{failed} recordings failed: see the log.")

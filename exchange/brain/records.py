@@ -12,6 +12,11 @@ import msgspec
 import acd.events
 from ivr.inputs import CommandDone, CommandFailed, Digits
 
+KIND = "exchange"
+"""Of the log's rows that hold a Record."""
+REJECTED = "rejected"
+"""Of those whose Record raised when it was taken: every replay passes over them."""
+
 Ended = Literal["customer", "agent", "system"]
 
 
@@ -105,6 +110,15 @@ class BridgeFailed(msgspec.Struct, frozen=True, tag="bridge_failed"):
     reason: str
 
 
+class Message(msgspec.Struct, frozen=True, tag="message"):
+    """Something was written in a conversation: its number there, and by whom. The text is in the table of messages."""
+
+    contact: str
+    number: int
+    author: Literal["customer", "agent", "system"]
+    agent: str = ""
+
+
 class RecordingClosed(msgspec.Struct, frozen=True, tag="recording_closed"):
     """A recording's files are complete (or `failed` says why not)."""
 
@@ -128,6 +142,7 @@ Input = (
     | LineBack
     | Asked
     | BridgeFailed
+    | Message
     | RecordingClosed
     | Clock
 )

@@ -8,10 +8,10 @@ import msgspec
 import structlog
 
 from acd.errors import Refused
-from exchange.brain import records
-from exchange.brain.desks import Details
+from exchange.brain import records, replay
+from exchange.brain.details import Details
 from exchange.brain.house import House, freeze, thaw
-from exchange.brain.ledger import KIND, REJECTED
+from exchange.brain.records import KIND, REJECTED
 from storage.log import EventLog
 from storage.queries import Queries
 
@@ -21,12 +21,7 @@ log = structlog.get_logger()
 async def recover(house: House, events: EventLog) -> int:
     """Replay what came after the newest snapshot; the number of records."""
     started = time.monotonic()
-    after = (0, 0)
-    snapshot = await events.latest_snapshot()
-    if snapshot is not None:
-        epoch, offset, body = snapshot
-        thaw(house, body)
-        after = (epoch, offset)
+    after = await replay.begin(house, events)
     beginning = freeze(house)
     skipped: set[tuple[int, int]] = set()
     while (count := await _replay(house, events, after, skipped)) is None:
@@ -59,8 +54,10 @@ async def _replay(house: House, events: EventLog, after: tuple[int, int], skippe
 
 
 async def recall_details(house: House, queries: Queries) -> dict[str, Details]:
-    """Who is calling, for the contacts that are open."""
-    rows = await queries.open_contacts(list(house.talks))
+    """Who calls or writes, for the contacts that are open, or still being wrapped up."""
+    known = [view.id for view in house.engine.contacts()]
+    known += [work.contact for agent in house.engine.agents() for work in agent.works]
+    rows = await queries.open_contacts(list(dict.fromkeys([*house.talks, *known])))
     return {
         str(row["id"]): Details(row["ani"], row["dnis"], row["display"], msgspec.json.decode(row["cad"], type=dict[str, str]))
         for row in rows

@@ -11,11 +11,14 @@ import msgspec
 import structlog
 
 import acd.effects as decided
+import acd.events as routing
 from acd.errors import Refused
 from exchange.brain import records, tables
+from exchange.brain.books import Books
 from exchange.brain.bridge import Bridge
 from exchange.brain.cards import Cards, Listener
-from exchange.brain.desks import Desks, Details
+from exchange.brain.desks import Desks
+from exchange.brain.details import Details
 from exchange.brain.filing import Filing
 from exchange.brain.house import House, Outcome, Talk
 from exchange.brain.ids import uuid7
@@ -65,6 +68,12 @@ class WebCallers(Protocol):
     def desk_dead(self, card: str) -> None: ...
 
 
+class Outside(Protocol):
+    """Channels and programs, to whom what happens matters, too."""
+
+    def carry_out(self, record: Record, outcome: Outcome) -> None: ...
+
+
 class Exchange(Listener):
     """Owns the workers; knows the house, the ledger, the cards, the desks and the filing."""
 
@@ -77,7 +86,9 @@ class Exchange(Listener):
         self.desks: Desks
         self.bridge: Bridge
         self.filing: Filing
+        self.books: Books
         self.web: WebCallers
+        self.doors: Outside
         self.shop: Shop
         self.group: asyncio.TaskGroup
         self.workers: dict[str, Worker] = {}
@@ -137,6 +148,8 @@ class Exchange(Listener):
             self.web.talk_changed(contact)
         for agent in outcome.agents:
             self.desks.push(agent)
+        self.doors.carry_out(record, outcome)
+        self._end_call(record)
         if any(isinstance(e, decided.ContactChanged) for e in outcome.decided):
             self.desks.push_counts()
         for contact in outcome.over:
@@ -155,6 +168,16 @@ class Exchange(Listener):
         dead = isinstance(record.input, records.CardDied)
         for id in [id for id, m in self._messages.items() if m.contact == contact and (dead or not m.begun)]:
             del self._messages[id]
+
+    def _end_call(self, record: Record) -> None:
+        """Somebody outside has ended a contact that is a call: flow and agent are not asked."""
+        match record.input:
+            case records.Routing(routing.ContactEnded(contact=contact, by="system")):
+                talk = self.house.talks.get(contact)
+                if talk is not None and not talk.gone:
+                    self.order(talk.card, line.EndCall(talk.call))
+            case _:
+                pass
 
     def touch(self, contact: str) -> None:
         """Something about this talk changed: its worker looks again."""

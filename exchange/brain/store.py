@@ -27,6 +27,7 @@ from api.models import (
     RecordingPage,
     Segment,
     User,
+    Visit,
 )
 from api.ports import Search
 from media.vault.errors import VaultError
@@ -110,11 +111,15 @@ class Store:
         row = await self._queries.contact(found) if found else None
         if found is None or row is None:
             return None
-        segments, legs, recordings = await asyncio.gather(
-            self._queries.segments(found), self._queries.legs(found), self._queries.recordings_of(found)
+        segments, visits, legs, recordings = await asyncio.gather(
+            self._queries.segments(found),
+            self._queries.visits(found),
+            self._queries.legs(found),
+            self._queries.recordings_of(found),
         )
         return ContactDetail(
             **self._contact(row),
+            visits=[_visit(v) for v in visits],
             segments=[_segment(s) for s in segments],
             legs=[_leg(leg) for leg in legs],
             recordings=recordings,
@@ -204,6 +209,10 @@ def _filter(search: Search) -> queries.Filter:
 def _segment(row: queries.Row) -> Segment:
     names = "agent agent_name queue started ended talked wrap_up wrap_up_code"
     return Segment(**{name: row[name] for name in names.split()})
+
+
+def _visit(row: queries.Row) -> Visit:
+    return Visit(**{name: row[name] for name in ("queue", "queued", "ended", "how", "waited", "talked")})
 
 
 def _leg(row: queries.Row) -> Leg:

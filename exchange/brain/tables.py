@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 import acd.effects as decided
-from exchange.brain.desks import Details
+from exchange.brain.details import Details
 from exchange.brain.house import House, Outcome
 from exchange.brain.records import Record
 from media.control import desk, line
@@ -126,6 +126,8 @@ def _of_effect(house: House, record: Record, effect: decided.Effect) -> list[Row
         case decided.VisitEnded():
             e = effect
             return [rows.visit_ended(e.visit, e.contact, e.queue, e.queued_at, e.ended_at, e.how, e.waited, e.talked, e.within)]
+        case decided.BroadcastSent(message=message, agents=agents):
+            return [rows.broadcast_sent(message, agents)]
         case decided.SegmentStarted(contact, number, agent, queue, visit, started):
             return [rows.segment_started(contact, number, agent, queue, visit, started)]
         case decided.SegmentEnded():

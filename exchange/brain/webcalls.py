@@ -16,7 +16,8 @@ import structlog
 from api.auth import token_hash
 from api.errors import ApiError
 from exchange.brain import records, tables
-from exchange.brain.desks import RETURN_GRACE, Details
+from exchange.brain.desks import RETURN_GRACE
+from exchange.brain.details import Details
 from exchange.brain.house import Talk
 from exchange.brain.ids import uuid7
 from exchange.brain.shell import Exchange

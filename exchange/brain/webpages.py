@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from api.errors import ApiError
-from exchange.brain.desks import KEYS, MOST_SDP
+from exchange.brain.sessions import KEYS, MOST_SDP
 
 if TYPE_CHECKING:
     from exchange.brain.webcalls import WebCall, WebCalls

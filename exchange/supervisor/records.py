@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-Role = Literal["supervisor", "edge", "exchange", "linecard", "deskcard", "speech", "vault", "postgres", "zygote"]
+Role = Literal["supervisor", "edge", "exchange", "linecard", "deskcard", "speech", "vault", "bookkeeper", "postgres", "zygote"]
 
 
 class ProcessRecord(msgspec.Struct, frozen=True):

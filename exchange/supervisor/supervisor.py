@@ -29,10 +29,12 @@ STOP_ORDER: tuple[tuple[Role, ...], ...] = (
     ("linecard",),
     ("deskcard", "edge"),
     ("exchange",),
-    ("speech", "vault", "zygote"),
+    ("speech", "vault", "bookkeeper", "zygote"),
     ("postgres",),
 )
-"""Cards before the edge that carries their BYEs; the exchange before the workers and the database that it still needs."""
+"""Cards before the edge that carries their BYEs; the exchange before the workers and the database that it still needs.
+
+The bookkeeper leaves after the exchange: it saves the state that the next start begins with."""
 
 START_TRIES = 3
 """A process that ends so often in a row while everything starts makes the start fail."""

@@ -53,7 +53,7 @@ def table(
     """All processes in groups; a group is started when the one before it is ready."""
     told = {name: settings.environment()[name] for name in (logs.LEVEL, logs.PERSONAL)}
     ours = [
-        [_speech(site), _vault(site), _zygote(site)],
+        [_speech(site), _vault(site), _bookkeeper(settings, site, secrets), _zygote(site)],
         [*_line_cards(settings, site, lines_each, proxy), *_desk_cards(settings, site)],
         [_edge(settings, site)],
         [_exchange(settings, site, secrets)],
@@ -69,6 +69,19 @@ def _speech(site: Site) -> Spec:
 def _vault(site: Site) -> Spec:
     argv = python("media.vault", "--run", site.run, "--name", "vault", "--vault", site.vault, "--key-file", site.master_key)
     return Spec("vault", "vault", "Vault worker", argv, greets(site.run, "vault"), grace=20)
+
+
+def _bookkeeper(settings: Settings, site: Site, secrets: dict[str, str]) -> Spec:
+    argv = python("exchange.bookkeeper", "--run", site.run, "--name", "bookkeeper", "--data", site.data)
+    return Spec(
+        "bookkeeper",
+        "bookkeeper",
+        "Bookkeeper",
+        argv,
+        greets(site.run, "bookkeeper"),
+        environment={**settings.environment(), **secrets},
+        grace=20,
+    )
 
 
 def _zygote(site: Site) -> Spec:

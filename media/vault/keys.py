@@ -6,6 +6,7 @@ import base64
 import binascii
 import contextlib
 import hashlib
+import hmac
 import os
 import secrets
 import stat
@@ -27,6 +28,10 @@ class MasterKey:
             raise VaultError("key-file", f"A master key has {KEY_BYTES} bytes, this one {len(secret)}.")
         self._secret = secret
         self.name = hashlib.sha256(b"switchroom master key" + secret).hexdigest()[:8]
+
+    def derive(self, purpose: bytes) -> bytes:
+        """A key for something else, which tells nothing of this one."""
+        return hmac.digest(self._secret, b"switchroom " + purpose, "sha256")
 
     def wrap(self, key: bytes) -> str:
         """The key as text for a database: version, master key's name, wrapped bytes."""

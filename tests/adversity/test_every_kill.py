@@ -288,7 +288,7 @@ async def edge_dies(people: Crowd, registrar: Registrar) -> None:
 async def workers_die(people: Crowd) -> None:
     """What was never spoken is spoken by the new worker."""
     begin = time.monotonic()
-    killed = people.processes.kill("speech", "vault")
+    killed = people.processes.kill("speech", "vault", "bookkeeper")
     news = await people.dial(NEWS)
     people.figures["workers: ready"] = await people.processes.replaced(killed)
     await until(lambda: news.ear.sounds(begin) > 0.5, 30, "words from the new speech worker")

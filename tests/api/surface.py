@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.auth import hash_password, token_hash
+from api.channel import WHOLE, Action, ContactNow, Done, Happened, Message, NewContact, Place, Said, Wait
 from api.errors import ApiError
 from api.models import (
     Activity,
@@ -32,6 +33,7 @@ from api.models import (
     User,
 )
 from api.ports import Search, Surface
+from api.work import AgentNow, Broadcast, OfferItem, QueueNow, StateChange
 
 PASSWORD = "correct-horse-7"
 HASH = hash_password(PASSWORD)
@@ -240,6 +242,108 @@ class ScriptedOperations:
         return [IceServer(urls=["stun:127.0.0.1"])]
 
 
+class ScriptedContacts:
+    """Keeps what it is asked; refuses by order; tells what the test puts into `items`."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.refusal: ApiError | None = None
+        self.items: list[Happened] = []
+        self.more = asyncio.Event()
+        self.followers: list[tuple[str, Place | None]] = []
+        self.left = asyncio.Event()
+        self.end: ApiError | None = None
+
+    def _take(self, *asked: Any) -> Done:
+        self.asked.append(asked)
+        if self.refusal is not None:
+            raise self.refusal
+        return Done(id="d1")
+
+    async def create(self, by: User, new: NewContact, key: str = "") -> Done:
+        return self._take("create", by.id, new, key)
+
+    async def act(self, by: User, contact: str, action: Action, key: str = "") -> Done:
+        return self._take(contact, by.id, action, key)
+
+    async def say(self, by: User, contact: str, words: Said, key: str = "") -> Done:
+        return self._take(contact, by.id, words, key)
+
+    async def messages(self, by: User, contact: str, after: int = 0) -> list[Message]:
+        self._take(contact, by.id, "messages", after)
+        return [Message(number=after + 1, author="agent", agent="a1", at=NOW, text="Hello")]
+
+    async def now(self, by: User, contact: str) -> ContactNow | None:
+        self._take(contact, by.id, "now")
+        if contact != "c1":
+            return None
+        texts = {"id": "c1", "channel": "chat", "entry_point": "chat", "queue": "sales", "agent": "", "offer": ""}
+        wait = Wait(position=1, mean=10.0, p50=8.0, p90=25.0)
+        numbers: dict[str, Any] = {"priority": 5, "waited": 1.0, "messages": 0}
+        return ContactNow(**texts, **numbers, state="waiting", callback=False, wait=wait, visits=[])
+
+    async def follow(self, by: User, after: Place | None = None) -> AsyncGenerator[Happened, None]:
+        self.followers.append((by.id, after))
+        told = 0
+        try:
+            yield Happened(after or Place(1, 0, WHOLE), 0.0, "following", {})
+            while True:
+                while told < len(self.items):
+                    told += 1
+                    if after is None or self.items[told - 1].place > after:
+                        yield self.items[told - 1]
+                if self.end is not None:
+                    raise self.end
+                await self.more.wait()
+                self.more.clear()
+        finally:
+            self.left.set()
+
+
+class ScriptedFloor:
+    """The same for offers, agents and queues."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.refusal: ApiError | None = None
+
+    def _take(self, *asked: Any) -> Done:
+        self.asked.append(asked)
+        if self.refusal is not None:
+            raise self.refusal
+        return Done(id="d1")
+
+    def offers(self, by: User) -> list[OfferItem]:
+        self._take("offers", by.id)
+        names = {"id": "c1.1", "contact": "c1", "channel": "chat", "agent": "a1", "queue": "sales", "queue_name": "Sales"}
+        return [OfferItem(**names, made=NOW, deadline=NOW)]
+
+    async def accept(self, by: User, offer: str, key: str = "") -> Done:
+        return self._take("accept", by.id, offer, key)
+
+    async def decline(self, by: User, offer: str, reason: str, key: str = "") -> Done:
+        return self._take("decline", by.id, offer, reason, key)
+
+    def agent(self, by: User, id: str) -> AgentNow:
+        self._take("agent", by.id, id)
+        texts = {"id": id, "name": "Agent One", "state": "idle", "code": "", "next_state": ""}
+        return AgentNow(**texts, since=NOW, reachable=True, queues=[], works=[], channels={})
+
+    async def set_state(self, by: User, id: str, change: StateChange, key: str = "") -> Done:
+        return self._take("state", by.id, id, change, key)
+
+    def queue(self, id: str) -> QueueNow:
+        self._take("queue", id)
+        numbers = dict.fromkeys(("waiting", "callbacks", "offered", "open"), 0)
+        return QueueNow(id=id, name=id, closed=False, longest_wait=0.0, agents={}, last=None, ended={}, **numbers)
+
+    async def close_queue(self, by: User, id: str, on: bool, key: str = "") -> Done:
+        return self._take("close", by.id, id, on, key)
+
+    async def broadcast(self, by: User, words: Broadcast, key: str = "") -> Done:
+        return self._take("broadcast", by.id, words, key)
+
+
 class World:
     """The application with its scripted ports, and clients of it."""
 
@@ -248,7 +352,9 @@ class World:
         self.desks = ScriptedDesks()
         self.web_callers = ScriptedWebCallers()
         self.operations = ScriptedOperations()
-        surface = Surface(self.store, self.desks, self.operations, self.web_callers, pages, secure)
+        self.contacts = ScriptedContacts()
+        self.floor = ScriptedFloor()
+        surface = Surface(self.store, self.desks, self.operations, self.web_callers, self.contacts, self.floor, pages, secure)
         self.app: FastAPI = create_app(surface)
 
     def client(self, **headers: str) -> httpx2.AsyncClient:

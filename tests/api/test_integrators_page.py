@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from api.openapi import document
+from api.routes import stream
 
 pytestmark = pytest.mark.unit
 
@@ -25,7 +26,7 @@ def section(title: str) -> str:
 
 def words(text: str) -> set[str]:
     """What stands in backquotes in the first column of tables."""
-    rows = [row for row in re.findall(r"^\| ([^|]*) \|", text, re.M) if not row.startswith("event of")]
+    rows = [row for row in re.findall(r"^\| ([^|]*) \|", text, re.M) if not row.startswith(("event of", "stream's"))]
     return {word for row in rows for word in re.findall(r"`([^`]+)`", row)}
 
 
@@ -51,6 +52,12 @@ HTTP_SOURCES = [
     "api/app.py",
     "api/pages.py",
     "api/routes/records.py",
+    "api/routes/contacts.py",
+    "exchange/brain/actions.py",
+    "exchange/brain/answers.py",
+    "exchange/brain/channels.py",
+    "exchange/brain/floorwork.py",
+    "exchange/brain/intake.py",
     "exchange/brain/store.py",
     "exchange/brain/visitors.py",
 ]
@@ -69,7 +76,7 @@ def test_every_error_code_of_http_is_there() -> None:
 
 
 def test_every_message_is_there() -> None:
-    assert words(section("## The desk WebSocket")) >= cases("exchange/brain/desks.py")
+    assert words(section("## The desk WebSocket")) >= cases("exchange/brain/sessions.py")
     assert words(section("## The web caller's WebSocket")) == cases("exchange/brain/webpages.py")
 
 
@@ -86,6 +93,12 @@ def test_every_close_code_is_there() -> None:
     text = source("api/routes/desk.py")
     codes = set(re.findall(r"\b(4[0-9]{3}|1003|1013)\b", text)) | {"1007", "1009", "1011"}
     assert set(re.findall(r"^\| (\d{4}) \|", section("## The desk WebSocket"), re.M)) == codes
+
+
+def test_every_close_code_of_the_stream_is_there() -> None:
+    told = set(re.findall(r"^\| (\d{4}) \|", section("## The event stream"), re.M))
+    assert told == {str(code) for code in (*stream.CODES.values(), stream.SLOW, stream.AGAIN)}
+    assert f"{stream.SLOW_SECONDS:.0f} s" in section("## The event stream")
 
 
 def test_every_event_of_the_tools_is_there() -> None:

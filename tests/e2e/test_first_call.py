@@ -103,7 +103,7 @@ async def test_logs_are_json_and_hold_no_numbers(house: Switchroom) -> None:
         if not path.name.startswith("postgres"):
             assert all(isinstance(json.loads(text), dict) for text in lines), path.name
             spoken += [path.stem] * bool(lines)
-    assert {"supervisor", "edge", "exchange", "linecard0", "deskcard0", "speech", "vault"} <= set(spoken)
+    assert {"supervisor", "edge", "exchange", "linecard0", "deskcard0", "speech", "vault", "bookkeeper"} <= set(spoken)
 
 
 async def test_an_unknown_number_is_refused(house: Switchroom) -> None:
@@ -115,7 +115,7 @@ async def test_an_unknown_number_is_refused(house: Switchroom) -> None:
 
 async def test_status_names_every_role(house: Switchroom) -> None:
     roles = {p["role"] for p in (await house.status())["processes"] if p["pid"]}
-    assert roles >= {"supervisor", "edge", "exchange", "linecard", "deskcard", "speech", "vault", "postgres"}
+    assert roles >= {"supervisor", "edge", "exchange", "linecard", "deskcard", "speech", "vault", "bookkeeper", "postgres"}
 
 
 async def test_a_second_serve_is_refused_with_a_sentence(house: Switchroom) -> None:

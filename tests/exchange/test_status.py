@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from exchange import status
+from exchange.bookkeeper.messages import BookStanding
 from exchange.status import LinesRow, ProcessRow, Report
 from media.control.edge import TrunkState
 
@@ -46,3 +47,21 @@ def test_trunks_in_words() -> None:
         "a | 0 | 0 | - | - | 1 min 1 s ago: 503 Full | failing: udp 192.0.2.1:5060",
         "b | 0 | 0 | - | - | 3 s ago: no answer",
     ]
+
+
+def test_the_event_log_in_words() -> None:
+    books = BookStanding(
+        7,
+        400,
+        log_bytes=12_340_000,
+        log_days=3,
+        log_oldest="2026-11-24",
+        snapshot_epoch=7,
+        snapshot_offset=12,
+        held_by="x",
+    )
+    edge = ProcessRow("edge", "edge", 7, "ready", 1.0, 0)
+    report = Report("d", "r", "running", [edge], LinesRow(), [], [], [], [], [], [], [], books)
+    assert status.text(report).splitlines()[-1] == (
+        "Event log: 12.3 MB in 3 days since 2026-11-24, at 7/400, snapshot at 7/12; old days are kept for x"
+    )

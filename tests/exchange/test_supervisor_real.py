@@ -69,7 +69,8 @@ async def test_real_children_start_survive_kills_and_leave(tmp_path: Path) -> No
     async with house(tmp_path / "data") as (supervisor, url):
         children: dict[str, Child] = {child.spec.name: child for child in supervisor.children}
         assert set(children) == {
-            *("postgres", "speech", "vault", "linecards", "linecard0", "linecard1", "deskcard0", "webcard0", "edge"),
+            *("postgres", "speech", "vault", "bookkeeper"),
+            *("linecards", "linecard0", "linecard1", "deskcard0", "webcard0", "edge"),
         }
         report = await status.take(tmp_path / "data")
         assert [(c.card, c.lines, c.reachable) for c in report.cards] == [("linecard0", 4, True), ("linecard1", 2, True)]

@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 import uuid
+from datetime import date
 from pathlib import Path
 
 import asyncpg
@@ -15,8 +16,10 @@ import pytest
 
 from storage import rows
 from storage.database import Database
+from storage.entries import Position, day_of
 from storage.errors import BadSearch, Superseded
 from storage.history import History
+from storage.keeper import LogKeeper
 from storage.log import Batch, EventLog, LogRow
 from storage.migrate import migrate, migrations
 from storage.queries import Filter, Queries
@@ -247,3 +250,41 @@ async def test_pages_follow_each_other_without_gap_or_double(dsn: str, tmp_path:
         assert sorted(seen) == sorted(ids)
         with pytest.raises(BadSearch, match="cursor"):
             await queries.contacts(Filter(before="nonsense"))
+
+
+async def test_old_days_go_when_nobody_has_to_read_them_again(dsn: str, tmp_path: Path) -> None:
+    """Ten days kept of twenty: held by the missing snapshot, then by a reader; a query under way delays a drop, not the log."""
+
+    def day(number: int) -> date:
+        return day_of(number * 86_400.0)
+
+    async with Database(dsn) as database, EventLog(database, tmp_path / "spool") as log:
+        keeper = LogKeeper(database, 10, lambda: 20 * 86_400.0)
+        contact = str(uuid.uuid4())
+        for number in range(21):
+            pointer = rows.decision((*log.next_position, 0), contact, "nobody", None, None, "q", 0.0)
+            await log.append("k", b"", number * 86_400.0, [pointer], b"")
+        assert await keeper.keep() == []
+        size = await keeper.size()
+        assert (size.days, size.oldest, size.held_by) == (21, day(0), "snapshot")
+        assert size.bytes > 24 * 8_192, "those made ahead, too"
+        await log.save_snapshot(1, 21, b"state")
+        assert await log.begin_reader("slow", Position(1, 4)) == (1, 4)
+        assert await keeper.keep() == [day(0), day(1), day(2)], "the reader is done with the first of the fourth day"
+        assert (await keeper.size()).held_by == "slow"
+        await log.move_reader("slow", Position(1, 21))
+        reading = await asyncpg.connect(dsn)
+        async with reading.transaction():
+            await reading.fetch("SELECT count(*) FROM event_log")
+            started = asyncio.get_running_loop().time()
+            dropping = asyncio.create_task(keeper.keep())
+            await log.append("k", b"", 20 * 86_400.0)
+            assert await dropping == []
+            assert asyncio.get_running_loop().time() - started < 5
+        await reading.close()
+        assert await keeper.keep() == [day(number) for number in range(3, 10)]
+        found = await everything(log)
+        assert [r.offset for r in found] == list(range(11, 23))
+        assert len(await Queries(database).decisions(contact)) == 11
+        await log.append("k", b"", 24 * 86_400.0)
+        assert await keeper.keep() == []

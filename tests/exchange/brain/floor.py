@@ -16,18 +16,24 @@ from exchange.brain import records, recovery, tables
 from exchange.brain.bridge import Bridge
 from exchange.brain.cards import Cards
 from exchange.brain.clock import EngineClock
-from exchange.brain.desks import Desks, Session
+from exchange.brain.customers import Customers
+from exchange.brain.desks import Desks
+from exchange.brain.doors import Doors
 from exchange.brain.filing import Filing
 from exchange.brain.ice import IceServers
 from exchange.brain.ledger import Ledger
 from exchange.brain.lines import Shop
+from exchange.brain.sessions import Session
 from exchange.brain.shell import EntryPoint, Exchange
 from exchange.brain.webcalls import WebCalls
+from exchange.demo import CHAT
 from media.control import desk, edge, line
+from storage.conversations import Conversations
 from storage.log import EventLog
 from storage.queries import Queries
 from storage.rows import RowWrite
 from tests.exchange.brain.fake_cards import DeskCard, Edge, LineCard, Speech, Vault, until
+from tests.exchange.brain.stored import Written
 from tests.exchange.brain.story import CONFIGURED, new_house
 from tests.exchange.brain.test_ledger import LoopClock, QueueLog
 
@@ -49,10 +55,11 @@ class MemoryLog(QueueLog):
         return [row.args for rows in self.writes for row in rows if row.statement == statement]
 
 
-class NoQueries:
-    """A database with nothing in it but what the test says is unfiled."""
+class NoQueries(Written):
+    """A database with what was written of conversations, and of the rest what the test says is unfiled."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: MemoryLog) -> None:
+        super().__init__(log)
         self.unfiled_rows: list[dict[str, Any]] = []
 
     async def unfiled(self) -> list[dict[str, Any]]:
@@ -124,7 +131,7 @@ class Floor:
         self.run = run
         self.changed = asyncio.Event()
         self.log = MemoryLog()
-        self.queries = NoQueries()
+        self.queries = NoQueries(self.log)
         self.line = LineCard(run, "linecard0", self.changed)
         self.desks = [DeskCard(run, f"deskcard{n}", self.changed) for n in range(2)]
         self.web = DeskCard(run, "webcard0", self.changed)
@@ -132,6 +139,8 @@ class Floor:
         self.others = [Edge(run, "edge", self.changed), Vault(run, "vault", self.changed)]
         self.exchange: Exchange
         self.web_calls: WebCalls
+        self.doors: Doors
+        self.configured = CONFIGURED
         self.lost_seconds = 0.3
         self.line_cards = ["linecard0"]
         self.web_cards = ["webcard0"]
@@ -167,7 +176,8 @@ class Floor:
         await recovery.recover(house, cast(EventLog, self.log))
         clock = cast(EngineClock, LoopClock())
         events, queries = cast(EventLog, self.log), cast(Queries, self.queries)
-        exchange = self.exchange = Exchange(house, {}, lambda: {"5000": EntryPoint("5000", "demo", web=True)})
+        details = await recovery.recall_details(house, queries)
+        exchange = self.exchange = Exchange(house, details, lambda: {"5000": EntryPoint("5000", "demo", web=True)})
         exchange.group = await self._stack.enter_async_context(asyncio.TaskGroup())
         greeting = (line.Configure(), edge.Configure([]))
         desk_cards = [card.name for card in self.desks]
@@ -187,6 +197,7 @@ class Floor:
             exchange.send_digits,
             ice=cast(IceServers, NoIce()),
             lost_seconds=self.lost_seconds,
+            write=exchange.filing.write,
         )
         exchange.bridge = Bridge(
             exchange.cards,
@@ -198,9 +209,21 @@ class Floor:
         )
         exchange.shop.bridge = exchange.bridge
         exchange.web = self.web_calls = WebCalls(exchange, most=1, a_minute=self.web_calls_a_minute, ice=lambda user: [])
+        exchange.doors = self.doors = Doors(
+            exchange,
+            events,
+            queries,
+            cast(Conversations, self.queries),
+            self.queries,
+            Customers(b"a key"),
+            lambda: {CHAT.id: CHAT},
+            clock.now,
+        )
+        await self.doors.recall()
         exchange.put(records.Booted(0.0))
         if house.configured is None:
-            exchange.put(records.Routing(CONFIGURED))
+            exchange.put(records.Routing(self.configured))
+        self.doors.contacts.take_up()
         self._ledger = exchange.group.create_task(exchange.ledger.run(), name="ledger")
         await exchange.filing.recall()
         exchange.ledger.start_clock()

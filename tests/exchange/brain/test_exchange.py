@@ -474,7 +474,7 @@ async def test_a_log_in_that_fails_leaves_no_page_behind() -> None:
         floor.exchange.ledger._stopped = True
         with pytest.raises(ApiError) as error:
             await floor.page()
-        assert (error.value.status, error.value.code) == (409, "restarting")
+        assert (error.value.status, error.value.code) == (503, "restarting")
         assert floor.exchange.desks._seats["agent1"].sessions == []
         with pytest.raises(ApiError) as error:
             await floor.page("supervisor")

@@ -14,15 +14,14 @@ from hypothesis import strategies as st
 import acd.events as routing
 from acd.effects import NobodyFor, OfferMade
 from acd.errors import Refused
-from exchange.brain import ledger as ledger_module
 from exchange.brain import logged, records
 from exchange.brain.clock import EngineClock
 from exchange.brain.house import House, Outcome, freeze, thaw
-from exchange.brain.ledger import KIND, REJECTED, BrokenHouse, Ledger
-from exchange.brain.records import Input, Record
+from exchange.brain.ledger import BrokenHouse, Ledger
+from exchange.brain.records import KIND, REJECTED, Input, Record
 from exchange.brain.recovery import recover
 from storage.entries import Position
-from storage.errors import DatabaseAway, Superseded
+from storage.errors import Superseded
 from storage.log import EventLog, LogRow
 from storage.rows import RowWrite
 from tests.exchange.brain.story import CONFIGURED, contact_id, new_house
@@ -41,7 +40,6 @@ class QueueLog:
         self.writes: list[list[RowWrite]] = []
         self.snapshots: list[tuple[int, int, bytes]] = []
         self.at_once = at_once
-        self.snapshot_error: Exception | None = None
         self._futures: list[asyncio.Future[None]] = []
 
     @property
@@ -73,13 +71,9 @@ class QueueLog:
             if not future.done():
                 future.set_exception(Superseded("another one"))
 
-    async def save_snapshot(self, epoch: int, offset: int, body: bytes) -> None:
-        if self.snapshot_error is not None:
-            raise self.snapshot_error
-        self.snapshots.append((epoch, offset, body))
-
-    async def latest_snapshot(self) -> tuple[int, int, bytes] | None:
-        return self.snapshots[-1] if self.snapshots else None
+    async def latest_snapshot(self, before: tuple[int, int] | None = None) -> tuple[int, int, bytes] | None:
+        found = [snapshot for snapshot in self.snapshots if before is None or snapshot[:2] < before]
+        return found[-1] if found else None
 
     async def read(self, after: tuple[int, int] = (0, 0)) -> AsyncIterator[LogRow]:
         for row in self.rows:
@@ -396,38 +390,19 @@ async def test_a_ledger_that_is_stopped_holds_nobody() -> None:
     assert drained.cancelled()
 
 
-async def test_a_snapshot_is_of_its_own_position(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "SNAPSHOT_EVERY", 3)
-    desk = Desk(QueueLog())
-    async with desk.running() as ledger:
-        ledger.put(records.Routing(CONFIGURED))
-        ledger.put(arrived(1))
-        ledger.put(arrived(2))
-        expected = freeze(desk.house)
-        ledger.put(logged_in())  # before the snapshot's task has begun to run
-        await settle()
-        assert desk.log.snapshots == [], "it is of what is not durable yet"
-        desk.log.commit()
-        await ledger.drained()
-        await settle()
-        assert desk.log.snapshots == [(1, 3, expected)]
-        fresh = new_house()
-        assert await recover(fresh, cast(EventLog, desk.log)) == 1
-        assert freeze(fresh) == freeze(desk.house)
-
-
-async def test_a_snapshot_that_cannot_be_saved_is_no_accident(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "SNAPSHOT_EVERY", 2)
+async def test_recovery_begins_with_the_newest_snapshot_that_it_can_read() -> None:
     desk = Desk(QueueLog(at_once=True))
-    desk.log.snapshot_error = DatabaseAway("away")
     async with desk.running() as ledger:
-        for number in range(1, 6):
-            await ledger.put(arrived(number))
-            await settle()
-        desk.log.snapshot_error = None
-        await ledger.put(arrived(6))
-        await settle()
-        assert [offset for _, offset, _ in desk.log.snapshots] == [6]
+        await ledger.put(records.Routing(CONFIGURED))
+        await ledger.put(arrived(1))
+        old = (1, 2, freeze(desk.house))
+        await ledger.put(arrived(2))
+        await ledger.put(logged_in())
+    for snapshots, replayed in (([], 4), ([old], 2), ([old, (1, 3, b"of a version to come")], 2), ([(1, 3, b"")], 4)):
+        desk.log.snapshots = snapshots
+        fresh = new_house()
+        assert await recover(fresh, cast(EventLog, desk.log)) == replayed
+        assert freeze(fresh) == freeze(desk.house)
 
 
 async def test_a_replay_passes_over_what_raises_now() -> None:

@@ -1,0 +1,79 @@
+"""The doors of the exchange for channels, programs and supervisors: everything behind api.ports.Contacts and Floor, wired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from exchange.brain import records
+from exchange.brain.answers import Answers
+from exchange.brain.broadcasts import Broadcasts
+from exchange.brain.channels import ChannelWork, Following
+from exchange.brain.customers import Customers
+from exchange.brain.floorwork import FloorWork
+from exchange.brain.house import Outcome
+from exchange.brain.intake import Intake
+from exchange.brain.records import Record
+from exchange.brain.shell import Exchange
+from exchange.demo import EntryPointConfig
+from storage.conversations import Conversations
+from storage.log import EventLog
+from storage.queries import Queries
+
+
+class Doors:
+    """Contacts and floor, and what keeps both up with the house."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        events: EventLog,
+        queries: Queries,
+        stored: Conversations,
+        following: Following,
+        customers: Customers,
+        entry_points: Callable[[], dict[str, EntryPointConfig]],
+        now: Callable[[], float],
+    ) -> None:
+        self._exchange = exchange
+        self._stored = stored
+        self._now = now
+        desks = exchange.desks
+        intake = Intake(exchange.ledger.put)
+        answers = Answers(stored.answer, events.write, now)
+
+        async def existed(contact: str) -> bool:
+            return await queries.contact(contact) is not None
+
+        self.contacts = ChannelWork(
+            exchange.house,
+            intake,
+            answers,
+            customers,
+            stored,
+            exchange.details,
+            desks.conversations,
+            entry_points,
+            existed,
+            following,
+            now,
+        )
+        self.floor = FloorWork(exchange.house, intake, answers, desks.broadcasts, now)
+        desks.contacts = self.contacts
+
+    async def recall(self) -> None:
+        """What is open is at hand again; raises DatabaseAway."""
+        await self.contacts.recall()
+        self._exchange.desks.broadcasts.recall(await self._stored.broadcasts(Broadcasts.since(self._now())))
+
+    def carry_out(self, record: Record, outcome: Outcome) -> None:
+        """The record is durable: who writes and who is written to learn of it."""
+        self.contacts.carry_out(outcome)
+        for agent in self.floor.carry_out(outcome):
+            self._exchange.desks.push(agent)
+        match record.input:
+            case records.Message(contact=contact):
+                conversation = self._exchange.desks.conversations.get(contact)
+                for agent in sorted(conversation.agents) if conversation is not None else ():
+                    self._exchange.desks.push(agent)
+            case _:
+                pass
