@@ -1,7 +1,7 @@
 """Waiting contacts with the same needs stand in one lane: who may have them is one set of agents, made once.
 
-A queue knows the first of each lane that is not empty, in their order; an agent looks at those whose rarest skill they have.
-Lanes for named agents and for agents from outside the queue are found through those agents.
+A queue knows the first of each lane that is not empty, in their order; an agent looks at those of which they have the skill that
+is needed most. Lanes for named agents and for agents from outside the queue are found through those agents.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LaneKey = tuple[Channel, Need, int, bool]
 Head = tuple[float, int, str, "Lane"]
 """A lane by its first contact: place, order, the lane's door, the lane."""
 
-MOST_EMPTY = 4096
+MOST_EMPTY = 1024
 """Empty lanes that are kept for the next contact with the same needs."""
 
 NOBODY_WAITS: WaitingKey = (0.0, 0, "")
@@ -66,6 +66,8 @@ class Lane:
             self.aside = tuple(f"agent/{id}" for id in dict.fromkeys(self.need.agents))
         elif self.outside:
             self.aside = tuple(f"team/{id}" for id in dict.fromkeys(self.need.teams)) or ("anybody",)
+        self.door = max(self.need.skills, key=_how_rare).skill if self.need.skills else ""
+        """The skill that is needed most: who has not got it need not look. Empty when none is needed."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -74,15 +76,6 @@ class Lane:
         self.bits = self.mask.to_bytes(len(self.roster.seats) // 8 + 1, "little")
         self._unable: dict[str, int] | None = None
         self._tiers: list[tuple[float, int]] | None = None
-        self.door = ""
-        """The rarest of the skills needed, empty when none is: who has not got it need not look."""
-        if len(self.need.skills) == 1:
-            self.door = self.need.skills[0].skill
-        elif self.need.skills:
-            self.door = min(self.need.skills, key=self._holders).skill
-
-    def _holders(self, need: SkillNeed) -> int:
-        return (self.roster.with_skill(need) & self.queue.members[-1]).bit_count()
 
     def lacking(self) -> dict[str, int]:
         """The queue's other agents by what they lack."""
@@ -96,6 +89,10 @@ class Lane:
         if strategy.tiers is not None and self._tiers is None:
             self._tiers = strategy.tiers(self)
         return self._tiers
+
+
+def _how_rare(need: SkillNeed) -> tuple[int, str]:
+    return need.least, need.skill
 
 
 def lane_of(floor: Floor, visit: Visit) -> Lane:

@@ -37,17 +37,21 @@ class Seat:
         self.slot = slot
         self.bit = 1 << slot
         self.agent = agent
-        self.config = config
+        self.take(config)
         self.capacity = capacity
         self.serves: list[tuple[Queue, Membership]] = []
         self.by_queue: dict[str, Membership] = {}
         self.open = 0
         """Channels on which they can be offered something now, as bits."""
         self.reason = "logged-out"
-        self.doors = frozenset(("", *config.skills))
-        """Of lanes that are worth a look: those that need no skill, and by each skill of theirs."""
         self.keys: dict[str, OrderKey] = {}
         """Their places in the orders, while they are free for anything."""
+
+    def take(self, config: AgentConfig) -> None:
+        """The agent's configuration is new."""
+        self.config = config
+        self.doors = frozenset(("", *config.skills))
+        """Of lanes that are worth a look: those that need no skill, and by each skill of theirs."""
 
 
 class Roster:

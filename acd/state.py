@@ -115,6 +115,13 @@ class Queue:
         self.waits = sorted(rule.over for rule in config.overflow if rule.when == "wait")
         self.rules = frozenset(rule.when for rule in config.overflow)
 
+    def train(self, changed: set[str]) -> list[Lane]:
+        """Lanes that ask for one of these skills, or for more than skills; empty ones are forgotten."""
+        for key in self.empty:
+            del self.lanes[key]
+        self.empty = {}
+        return [lane for lane in self.lanes.values() if lane.need.where or any(s.skill in changed for s in lane.need.skills)]
+
 
 class Floor:
     """Everything the engine knows; role files get it and change it through these methods."""

@@ -2,9 +2,9 @@
 
     python -m bench.acd [--seconds S] [--json] [--quick]
 
-Each point is a busy day in virtual time: teams with skills, contacts with mixed needs and relaxation steps; they arrive, are offered,
-accepted (some declined or missed), end, are wrapped up, or abandon; agents take breaks. Decision records are on. The number that
-waits stays as asked: whoever leaves is followed by another. The garbage collector rests meanwhile, as in the exchange.
+Each point is a busy day in virtual time: teams with skills, contacts with mixed needs and relaxation steps; they arrive, are
+offered, accepted (some declined or missed), end, are wrapped up, or abandon; agents take breaks, and their skills are changed.
+Decision records are on. Whoever leaves is followed by another. The garbage collector rests meanwhile, as in the exchange.
 """
 
 from __future__ import annotations
@@ -137,6 +137,8 @@ class Day:
                 if chance.random() < 0.03:
                     self.later(1.0, events.AgentStateChosen(0.0, agent, "idle", "break"))
                     self.later(chance.expovariate(1 / BREAK), events.AgentStateChosen(0.0, agent, "available"))
+                if chance.random() < 0.01:
+                    self.later(2.0, events.AgentAmended(0.0, self.taught(agent)))
             case effects.ContactFinal():
                 self.later(0.0, None)
             case effects.WakeAt(at):
@@ -145,6 +147,13 @@ class Day:
                 self.going_on = True
             case _:
                 pass
+
+    def taught(self, agent: str) -> AgentConfig:
+        """The agent with one skill more, or a better one."""
+        chance = self.random
+        known = self.engine._floor.agent_configs[agent]
+        skills = known.skills | {f"s{chance.randrange(SKILLS)}": chance.randint(1, 10)}
+        return AgentConfig(known.id, known.name, known.queues, known.team, skills)
 
     def later(self, seconds: float, what: events.Event | None) -> None:
         self.order += 1
@@ -258,7 +267,7 @@ def close_big(day: Day) -> dict[str, Any]:
 def main() -> None:
     """Print one line for each point of the curves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=2.0, help="time spent on each point; five times that on the full floor")
+    parser.add_argument("--seconds", type=float, default=2.0, help="time for each point; five times that for the full floor")
     parser.add_argument("--quick", action="store_true", help="the full floor alone")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -288,7 +297,8 @@ def main() -> None:
             "p99_us": round(times[len(times) * 99 // 100] * 1e6, 1),
             "worst_us": round(times[-1] * 1e6, 1),
         }
-        print(json.dumps(line) if options.json else "    {kind}: {events} events, mean {mean_us} us, p99 {p99_us} us".format(**line))
+        text = "    {kind}: {events} events, mean {mean_us} us, p99 {p99_us} us, worst {worst_us} us".format(**line)
+        print(json.dumps(line) if options.json else text)
     closed = close_big(day)
     sentence = "Closing a queue of {closed:,}: {events} events, the longest {worst_us} us".format(**closed)
     print(json.dumps(closed) if options.json else sentence)
