@@ -1,7 +1,7 @@
 """Waiting contacts with the same needs stand in one lane: who may have them is one set of agents, made once.
 
-A queue knows the first of each lane that is not empty, in their order; an agent looks at those of which they have the skill that
-is needed most. Lanes for named agents and for agents from outside the queue are found through those agents.
+A queue knows the first of each lane that is not empty, in their order; an agent looks at those of which they have the skill
+that is needed most. Lanes for named agents and for agents from outside the queue are found through those agents.
 """
 
 from __future__ import annotations
