@@ -137,7 +137,7 @@ class Day:
                 if chance.random() < 0.03:
                     self.later(1.0, events.AgentStateChosen(0.0, agent, "idle", "break"))
                     self.later(chance.expovariate(1 / BREAK), events.AgentStateChosen(0.0, agent, "available"))
-                if chance.random() < 0.01:
+                if chance.random() < 0.002:
                     self.later(2.0, events.AgentAmended(0.0, self.taught(agent)))
             case effects.ContactFinal():
                 self.later(0.0, None)
