@@ -12,6 +12,9 @@ from acd.state import Floor
 from acd.timers import TimerKind
 from acd.visits import advance, schedule
 
+DEADLINES_AT_ONCE = 64
+"""Of those that fall at one instant: the rest is for the next event, which comes at once."""
+
 OF_AGENTS: frozenset[TimerKind] = frozenset({"offer", "agent", "wrap-up"})
 """Deadlines that move by the time we were away; customers have really waited."""
 
@@ -20,7 +23,7 @@ def reached(floor: Floor, event: DeadlineReached) -> None:
     """Deal with every deadline that has come, the earliest first; with many the rest comes at the next event."""
     floor.timers.asked = None
     for_others: list[Visit] = []
-    for _ in range(MATCHES_AT_ONCE):
+    for _ in range(DEADLINES_AT_ONCE):
         due = floor.timers.due(floor.at)
         if due is None:
             break

@@ -1,10 +1,11 @@
 """How fast the routing engine decides, and how that grows with agents and with waiting contacts.
 
-    python -m bench.acd [--seconds S] [--json] [--quick]
+    python -m bench.acd [--seconds S] [--json] [--quick] [--huge-pages]
 
 Each point is a busy day in virtual time: teams with skills, contacts with mixed needs and relaxation steps; they arrive, are
 offered, accepted (some declined or missed), end, are wrapped up, or abandon; agents take breaks, and their skills are changed.
-Decision records are on. Whoever leaves is followed by another. The garbage collector rests meanwhile, as in the exchange.
+Decision records are on. Whoever leaves is followed by another. The garbage collector rests meanwhile, as in the exchange. With
+`--huge-pages` the memory is that of a `switchroom serve` for large floors (docs/operators.md).
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import random
+import sys
 from heapq import heappop, heappush
 from time import perf_counter
 from typing import Any
@@ -38,6 +41,7 @@ FULL = (10_000, 50_000)
 QUEUES, TEAMS, SKILLS = 200, 100, 50
 QUEUES_OF_A_TEAM = 8
 STRATEGIES = ("longest-available", "longest-available", "best-proficiency", "fewest-contacts", "round-robin", "least-occupied")
+HUGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 BIG, BIG_WAITING = "q0", 5_000
 """The queue that is closed at the end, and how many wait in it then."""
 RING, TALK, WRAP_UP, BREAK, PATIENCE = 4.0, 240.0, 20.0, 600.0, 3_000.0
@@ -269,8 +273,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each point; five times that for the full floor")
     parser.add_argument("--quick", action="store_true", help="the full floor alone")
+    parser.add_argument("--huge-pages", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.huge_pages and os.environ.get("PYTHONMALLOC") != "malloc":
+        os.execve(sys.executable, [sys.executable, "-m", "bench.acd", *sys.argv[1:]], os.environ | HUGE_PAGES)  # noqa: S606
 
     def show(point: dict[str, Any]) -> None:
         if options.json:
