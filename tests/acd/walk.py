@@ -459,6 +459,7 @@ class Walk(RuleBasedStateMachine):
         for agent in list(floor_of(self.engine).agents.values()):
             for work in list(agent.works):
                 self.do(events.WrapUpDone(self.at, work.contact, agent.id, "w"))
+                self.do(events.WrapUpDone(self.at, work.contact, agent.id, ""))
         self.everything_holds()
         floor = floor_of(self.engine)
         assert not floor.contacts
