@@ -49,6 +49,7 @@ def who(need: Need, queue_need: Need | None = None) -> str:
         (Need((german(5),)), "a"),
         (Need((german(1, 8),)), "b"),
         (Need((german(1, 4),)), "b"),
+        (Need((german(0, 4),)), "b"),
         (Need((german(), SkillNeed("billing"))), "a"),
         (Need((SkillNeed("billing", 3),)), "c"),
         (Need((SkillNeed("dutch"),)), ""),
