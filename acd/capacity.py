@@ -62,7 +62,7 @@ class Capacity:
                 found[channel] = "available"
             elif len([state for state in mine if state != "parked"]) >= self._most[channel]:
                 found[channel] = "full"
-            elif agent.presence == "available" and not agent.next_state:
+            elif agent.presence == "available":
                 found[channel] = "blocked"
             else:
                 found[channel] = agent.presence

@@ -79,7 +79,8 @@ def contacts_in_order(floor: Floor, seat: Seat, most: int) -> list[tuple[Contact
     """The visits that the agent can have now, first one first.
 
     A merge that opens only what it needs: of each queue the first fitting lane, of a lane the first contact. What was taken is
-    followed by the lane's next contact, and a lane's first also by the queue's next fitting lane.
+    followed by the lane's next contact, and a lane's first also by the queue's next fitting lane. A contact in several queues
+    is named once.
     """
     merging: list[_Entry] = []
     for queue, member in seat.serves:
@@ -95,11 +96,15 @@ def contacts_in_order(floor: Floor, seat: Seat, most: int) -> list[tuple[Contact
                     merging.append((rank(seat, lane, lane.head), lane.head[2], lane, None))
     heapify(merging)
     ranked: list[tuple[ContactRank, str]] = []
+    visits, named = floor.visits, set()
     while merging:
         place, visit, lane, source = merging[0]
-        ranked.append((place, visit))
-        if len(ranked) == most:
-            break
+        contact = visits[visit].contact
+        if contact not in named:
+            named.add(contact)
+            ranked.append((place, visit))
+            if len(ranked) == most:
+                break
         following: _Entry | None = source.next() if source is not None else None
         second: _Entry | None = None
         if lane.waiting.length > 1 and not isinstance(source, _Contacts):

@@ -11,7 +11,7 @@ from api import errors
 from api.auth import Guard
 from api.pages import Pages
 from api.ports import Surface
-from api.routes import contacts, desk, floor, operations, records, session, stream
+from api.routes import contacts, desk, floor, operations, records, reports, session, stream
 
 MAX_BODY = 1024 * 1024
 POLICY = (
@@ -58,6 +58,7 @@ def create_app(surface: Surface) -> FastAPI:
     for router in (
         session.router,
         records.router,
+        reports.router,
         contacts.router,
         floor.router,
         desk.router,

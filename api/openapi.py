@@ -13,7 +13,7 @@ from api.ports import Surface
 def document() -> str:
     """The OpenAPI document as text, the same at every time."""
     nobody = cast(Any, None)  # describing calls no port
-    app = create_app(Surface(nobody, nobody, nobody, nobody, nobody, nobody, pages=None, secure_cookies=True))
+    app = create_app(Surface(nobody, nobody, nobody, nobody, nobody, nobody, nobody, pages=None, secure_cookies=True))
     return json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
 
 

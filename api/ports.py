@@ -21,6 +21,7 @@ from api.models import (
     RecordingPage,
     User,
 )
+from api.report_models import AgentReport, BehindPage, Interval, QueueReport, Realtime, Report
 from api.work import AgentNow, Broadcast, OfferItem, QueueNow, StateChange
 
 
@@ -62,6 +63,35 @@ class Store(Protocol):
     async def queues(self) -> list[Named]: ...
 
     async def agents(self) -> list[AgentItem]: ...
+
+
+class ReportSearch(msgspec.Struct, frozen=True):
+    """What a report is of; None means any. Times without a zone are in the report's."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    interval: Interval = "total"
+    time_zone: str | None = None
+    queue: str | None = None
+    channel: str | None = None
+    kind: str | None = None
+    agent: str | None = None
+    by: tuple[str, ...] = ()
+    """What it is split by: `queue`, `channel`, `kind`; agents' reports always by agent."""
+
+
+class Reports(Protocol):
+    """The figures. Every method may raise ApiError 422 for what cannot be reported, and 503."""
+
+    async def queues(self, search: ReportSearch) -> QueueReport: ...
+
+    async def agents(self, search: ReportSearch) -> AgentReport: ...
+
+    async def realtime(self, search: ReportSearch) -> Realtime:
+        """Of its fields only queue, channel, kind, agent and by count."""
+
+    async def behind(self, report: Report, figure: str, search: ReportSearch, limit: int, before: str | None) -> BehindPage:
+        """Also raises ApiError 404 `no-such-figure` and 422 `not-listed`."""
 
 
 class Audio(Protocol):
@@ -164,6 +194,7 @@ class Surface(msgspec.Struct, frozen=True):
     web_callers: WebCallers
     contacts: Contacts
     floor: Floor
+    reports: Reports
     pages: Path | None
     secure_cookies: bool
     session_hours: float = 12.0

@@ -190,7 +190,7 @@ class Queries:
 
     async def visits(self, contact: str) -> list[Row]:
         """The stays in queues that are over, in order."""
-        return await self._fetch("SELECT * FROM visits WHERE contact = $1 ORDER BY queued, id", contact)
+        return await self._fetch("SELECT * FROM visits WHERE contact = $1 AND ended IS NOT NULL ORDER BY queued, id", contact)
 
     async def legs(self, contact: str) -> list[Row]:
         return await self._fetch("SELECT * FROM legs WHERE contact = $1 ORDER BY started NULLS LAST, id", contact)

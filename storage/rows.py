@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from storage.figure_sql import STATEMENTS as FIGURES
+
 
 class RowWrite(msgspec.Struct, frozen=True, array_like=True):
     """One statement by name, with its arguments (text, numbers, null)."""
@@ -40,9 +42,6 @@ STATEMENTS = {
         UPDATE contacts SET ended = to_timestamp($2), final = $3, waited = $4, talked = $5,
             queue = coalesce($6, queue), agent = coalesce($7, agent) WHERE id = $1 AND final IS NULL""",
     "contact_held": "UPDATE contacts SET held = $2 WHERE id = $1",
-    "visit_ended": """
-        INSERT INTO visits (id, contact, queue, queued, ended, how, waited, talked, within)
-        VALUES ($1, $2, $3, to_timestamp($4), to_timestamp($5), $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING""",
     "segment_started": """
         INSERT INTO segments (contact, number, agent, queue, visit, started)
         VALUES ($1, $2, $3, $4, $5, to_timestamp($6)) ON CONFLICT DO NOTHING""",
@@ -78,6 +77,7 @@ STATEMENTS = {
     "decision": """
         INSERT INTO decisions (epoch, "offset", index, contact, kind, offer, agent, queue, made)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9)) ON CONFLICT DO NOTHING""",
+    **FIGURES,
 }
 
 
@@ -113,12 +113,6 @@ def contact_held(id: str, held: float) -> RowWrite:
 
 def contact_wrapped(id: str, code: str) -> RowWrite:
     return RowWrite("contact_wrapped", [id, code])
-
-
-def visit_ended(
-    id: str, contact: str, queue: str, queued: float, ended: float, how: str, waited: float, talked: float, within: bool
-) -> RowWrite:
-    return RowWrite("visit_ended", [id, contact, queue, queued, ended, how, waited, talked, within])
 
 
 def segment_started(contact: str, number: int, agent: str, queue: str, visit: str, started: float) -> RowWrite:

@@ -30,17 +30,21 @@ from exchange.brain.customers import PURPOSE, Customers
 from exchange.brain.desks import Desks
 from exchange.brain.doors import Doors
 from exchange.brain.filing import Filing
-from exchange.brain.house import House
+from exchange.brain.house import House, Outcome
 from exchange.brain.ice import IceServers
 from exchange.brain.ledger import Ledger
 from exchange.brain.lines import Shop
+from exchange.brain.live import Live
 from exchange.brain.messages import ExchangeCommand, Shutdown, Standing, Status
+from exchange.brain.names import Names
 from exchange.brain.operations import Operations
+from exchange.brain.reports import FigureReports
 from exchange.brain.shell import Exchange
 from exchange.brain.store import Store
 from exchange.brain.stream import Stream
 from exchange.brain.web import Tls, Web
 from exchange.brain.webcalls import WebCalls
+from exchange.brain.zones import server_zone
 from exchange.demo import seed_as_ordered
 from exchange.supervisor.spare import FLAG, wait_for_the_word
 from exchange.supervisor.table import Site
@@ -56,9 +60,11 @@ from media.vault.store import Vault
 from storage.conversations import Conversations
 from storage.database import Database
 from storage.embedded import EmbeddedPostgres
+from storage.folds import FoldStates
 from storage.log import EventLog
 from storage.queries import Queries
 from storage.reader import Bell
+from storage.reports import Reports
 
 log = structlog.get_logger()
 
@@ -79,6 +85,9 @@ class Brain:
         self.apology = ""
         self.ice = IceServers(chosen)
         self.web_calls: WebCalls
+        self.live = Live(*server_zone())
+        self.reports: Reports
+        self.clock: EngineClock
 
     async def run(self) -> int:
         """Until told to stop; the exit code."""
@@ -96,7 +105,11 @@ class Brain:
             exchange = Exchange(house, details, lambda: found.entry_points)
             clock = EngineClock(house.last_at)
             gap = clock.now() - house.last_at if house.last_at else 0.0
+            self.reports, self.clock = Reports(database), clock
             await self._assemble(stack, exchange, events, queries, clock)
+            begin = self.live.begin(FoldStates(database), self.reports, events, events.epoch, clock.now)
+            counting = exchange.group.create_task(begin, name="figures")
+            stack.callback(counting.cancel)
             bell = await stack.enter_async_context(Bell(dsn))
             exchange.doors = doors = Doors(
                 exchange,
@@ -145,7 +158,7 @@ class Brain:
             events,
             clock,
             lambda record, outcome: tables.of_outcome(house, record, outcome),
-            exchange.carry_out,
+            lambda record, outcome: self._let_out(exchange, record, outcome),
             self._broken,
         )
         exchange.desks = Desks(
@@ -195,13 +208,16 @@ class Brain:
         store = Store(queries, lambda: vault, exchange.house.queue_names)
         tls, strict = self._tls()
         secure = not self.settings.http.loopback or tls is not None
+        operations = Operations(exchange, self.ice)
+        reports = FigureReports(self.reports, self.live, lambda: Names.of(exchange.house.configured), self.clock.now)
         surface = Surface(
             store,
             exchange.desks,
-            Operations(exchange, self.ice),
+            operations,
             self.web_calls,
             doors.contacts,
             doors.floor,
+            reports,
             PAGES,
             secure,
             strict_transport=strict,
@@ -231,6 +247,10 @@ class Brain:
         self.web_calls.close()
         for task in [*tasks, serving, *(w.task for w in exchange.workers.values() if w.task is not None)]:
             task.cancel()
+
+    def _let_out(self, exchange: Exchange, record: records.Record, outcome: Outcome) -> None:
+        exchange.carry_out(record, outcome)
+        self.live.take(record, outcome.decided)
 
     def _tls(self) -> tuple[Tls | None, bool]:
         """What HTTPS shows, and whether browsers may be told to insist on it: not where they cannot check who we are."""

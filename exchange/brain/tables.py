@@ -14,7 +14,7 @@ from exchange.brain.records import Record
 from media.control import desk, line
 from media.control.line import Quality
 from media.quality import mos
-from storage import rows
+from storage import figures, rows
 from storage.log import RowWrite
 
 
@@ -123,9 +123,10 @@ def _of_effect(house: House, record: Record, effect: decided.Effect) -> list[Row
             return found
         case decided.ContactFinal(contact, final, queue, agent, waited, talked):
             return [rows.contact_ended(contact, record.at, final, waited, talked, queue or None, agent or None)]
+        case decided.VisitStarted():
+            return figures.visit_rows([figures.begun_visit(effect, record.at)])
         case decided.VisitEnded():
-            e = effect
-            return [rows.visit_ended(e.visit, e.contact, e.queue, e.queued_at, e.ended_at, e.how, e.waited, e.talked, e.within)]
+            return figures.visit_rows([figures.ended_visit(effect, record.at)])
         case decided.BroadcastSent(message=message, agents=agents):
             return [rows.broadcast_sent(message, agents)]
         case decided.SegmentStarted(contact, number, agent, queue, visit, started):

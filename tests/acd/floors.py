@@ -34,6 +34,7 @@ NEEDS = (
     Need(),
     Need((GERMAN,)),
     Need((SkillNeed("german", 2, 6), SkillNeed("billing"))),
+    Need((SkillNeed("german", 0, 4),)),
     Need(where='agent.site == "berlin" && skills.german >= 1'),
     Need(teams=("north",)),
     Need(agents=("a1", "a3")),

@@ -155,7 +155,7 @@ def is_woken(floor: Floor, seen: Receiver) -> None:
     if at is not None:
         assert seen.wake is not None
         assert seen.wake <= at
-    assert floor.going_on == seen.unfinished
+    assert seen.unfinished or not floor.going_on
     assert floor.going_on or not floor.sweeps
 
 
@@ -194,7 +194,9 @@ def derived(engine: Engine) -> dict[str, Any]:
         "reasons": roster.reasons,
         "teams": {team: mask for team, mask in roster.teams.items() if mask},
         "orders": {name: list(order) for name, order in roster.orders.items()},
-        "seats": [(s.agent.id, s.open, s.reason, s.keys, list(s.by_queue.values()), s.capacity.config) for s in roster.seats],
+        "seats": [
+            (s.agent.id, s.open, s.reason, s.keys, s.doors, list(s.by_queue.values()), s.capacity.config) for s in roster.seats
+        ],
         "states": [agent.summary() for agent in floor.agents.values()],
         "aside": {door: {visit: lane.key for visit, lane in lanes.items()} for door, lanes in floor.aside.items()},
         "queues": {
@@ -210,8 +212,27 @@ def derived(engine: Engine) -> dict[str, Any]:
             for id, queue in floor.queues.items()
         },
         "visits": set(floor.visits),
+        "standing": {visit: lane.key for visit, lane in floor.standing.items()},
         "timers": floor.timers.save(),
     }
+
+
+def sets_are_true(floor: Floor) -> None:
+    """What is kept of agents (skills, conditions, who may have a lane's contacts) is what would be found anew."""
+    roster = floor.roster
+    for need, mask in roster._skills.items():
+        able = [s for s in roster.seats if max(1, need.least) <= s.config.skills.get(need.skill, 0) <= need.most]
+        assert mask == sum(seat.bit for seat in able)
+    for expression, mask in roster._wheres.values():
+        able = [s for s in roster.seats if expression.holds(s.config.attributes, s.config.skills, s.config.team)]
+        assert mask == sum(seat.bit for seat in able)
+    for queue in floor.queues.values():
+        for lane in queue.lanes.values():
+            kept = (lane.mask, lane.bits, lane._unable, lane._tiers)
+            lane.refresh()
+            assert kept[:2] == (lane.mask, lane.bits)
+            assert kept[2] is None or kept[2] == lane.lacking()
+            assert kept[3] is None or kept[3] == lane.tiers()
 
 
 def within_capacity(rules: Rules, floor: Floor, agent: str) -> bool:

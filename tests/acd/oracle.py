@@ -175,7 +175,7 @@ class Wanted:
     def fits(self, config: AgentConfig) -> bool:
         """Whether an agent is all that, named agents aside."""
         for skill in self.skills:
-            if not skill.least <= config.skills.get(skill.skill, 0) <= skill.most:
+            if not max(1, skill.least) <= config.skills.get(skill.skill, 0) <= skill.most:
                 return False
         if any(config.team not in teams for teams in self.teams):
             return False

@@ -71,7 +71,7 @@ class Walk(RuleBasedStateMachine):
 
     def do(self, event: events.Event) -> bool:
         """Hand an event to the engine and follow what comes of it; False when it is refused."""
-        before = self.body
+        before, finished = self.body, not self.seen.unfinished
         standing = {v.id: (v.place, v.need) for v in invariants.standing(floor_of(self.engine))}
         try:
             out = self.engine.handle(event)
@@ -90,7 +90,8 @@ class Walk(RuleBasedStateMachine):
             self.seen.forget_queues(set(self.rules.queues))
         self.seen.see(out)
         self.body = self.engine.snapshot()
-        self.check_offers(out, standing)
+        if finished:
+            self.check_offers(out, standing)
         return True
 
     def unchanged(self, event: events.Event, before: bytes) -> None:
@@ -431,6 +432,7 @@ class Walk(RuleBasedStateMachine):
             invariants.nobody_waits_in_vain(floor, self.rules)
             invariants.rules_are_carried_out(floor, self.rules)
             invariants.every_state_has_an_exit(floor, self.rules)
+        invariants.sets_are_true(floor)
         assert invariants.derived(self.engine) == invariants.derived(Engine.restore(self.body))
 
     def teardown(self) -> None:
@@ -459,6 +461,7 @@ class Walk(RuleBasedStateMachine):
         for agent in list(floor_of(self.engine).agents.values()):
             for work in list(agent.works):
                 self.do(events.WrapUpDone(self.at, work.contact, agent.id, "w"))
+                self.do(events.WrapUpDone(self.at, work.contact, agent.id, ""))
         self.everything_holds()
         floor = floor_of(self.engine)
         assert not floor.contacts

@@ -7,9 +7,10 @@ from typing import TypeVar
 from acd import effects, events
 from acd.engine import Engine
 from acd.errors import Refused
-from acd.model import AgentConfig, AgentView, Code, QueueConfig, Settings
+from acd.model import AgentConfig, AgentView, Channel, Code, Need, ProfileConfig, QueueConfig, Relaxation, Settings, TeamConfig
 
 T = TypeVar("T")
+ANYBODY = Need()
 
 CODES = [Code("break", "Break"), Code("training", "Training")]
 WRAP_UP = (Code("sold", "Sold"), Code("complaint", "Complaint"))
@@ -20,6 +21,8 @@ def configuration(
     agents: list[AgentConfig] | None = None,
     at: float = 0.0,
     settings: Settings | None = None,
+    teams: list[TeamConfig] | None = None,
+    profiles: list[ProfileConfig] | None = None,
 ) -> events.Configured:
     """Two queues and three agents unless told otherwise."""
     return events.Configured(
@@ -30,6 +33,8 @@ def configuration(
         agents if agents is not None else [AgentConfig("ann", "Ann"), AgentConfig("bob", "Bob"), AgentConfig("cyd", "Cyd")],
         CODES,
         settings or Settings(),
+        teams or [],
+        profiles or [],
     )
 
 
@@ -105,6 +110,31 @@ class World:
         """A contact arrives and is queued at once."""
         self.do(events.ContactArrived(self.at, contact))
         return self.do(events.ContactQueued(self.at, contact, queue, priority, f"visit-{contact}"))
+
+    def come(
+        self,
+        contact: str,
+        queue: str = "sales",
+        *,
+        priority: int = 5,
+        channel: Channel = "voice",
+        customer: str = "",
+        need: Need = ANYBODY,
+        relaxation: tuple[Relaxation, ...] | None = None,
+        preferred: str = "",
+        patience: float = 0.0,
+    ) -> list[effects.Effect]:
+        """A contact arrives with all that it may bring and is queued at once."""
+        self.do(events.ContactArrived(self.at, contact, channel, "", customer))
+        queued = events.ContactQueued(
+            self.at, contact, queue, priority, f"visit-{contact}", need, relaxation, preferred, patience
+        )
+        return self.do(queued) + self.go_on()
+
+    def talk(self, agent: str, seconds: float = 0.0) -> list[effects.Effect]:
+        """The agent accepts the offer that is out to them, and after so long the talk is over."""
+        found = self.accept(agent) + self.wait(seconds)
+        return found + self.do(events.ContactEnded(self.at, self.agent(agent).contact, "agent"))
 
     def accept(self, agent: str) -> list[effects.Effect]:
         """The agent accepts the offer that is out to them."""

@@ -34,6 +34,7 @@ from api.models import (
 )
 from api.ports import Search, Surface
 from api.work import AgentNow, Broadcast, OfferItem, QueueNow, StateChange
+from tests.api.scripted_reports import ScriptedReports
 
 PASSWORD = "correct-horse-7"
 HASH = hash_password(PASSWORD)
@@ -352,9 +353,12 @@ class World:
         self.desks = ScriptedDesks()
         self.web_callers = ScriptedWebCallers()
         self.operations = ScriptedOperations()
+        self.reports = ScriptedReports()
         self.contacts = ScriptedContacts()
         self.floor = ScriptedFloor()
-        surface = Surface(self.store, self.desks, self.operations, self.web_callers, self.contacts, self.floor, pages, secure)
+        surface = Surface(
+            self.store, self.desks, self.operations, self.web_callers, self.contacts, self.floor, self.reports, pages, secure
+        )
         self.app: FastAPI = create_app(surface)
 
     def client(self, **headers: str) -> httpx2.AsyncClient:

@@ -58,6 +58,8 @@ HTTP_SOURCES = [
     "exchange/brain/channels.py",
     "exchange/brain/floorwork.py",
     "exchange/brain/intake.py",
+    "api/routes/reports.py",
+    "exchange/brain/reports.py",
     "exchange/brain/store.py",
     "exchange/brain/visitors.py",
 ]

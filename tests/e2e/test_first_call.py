@@ -65,6 +65,20 @@ async def test_a_caller_and_an_agent_hear_each_other_and_it_is_recorded(house: S
         part = await api.get(f"/api/v1/recordings/{recording['id']}/audio", headers={"range": "bytes=0-3"})
         assert part.status_code == 206
         assert part.content == b"OggS"
+
+        async def counted() -> dict[str, float] | None:
+            """What is stored, as soon as it is what is shown."""
+            stored = (await api.get("/api/v1/reports/queues", params={"queue": "sales"})).json()["items"]
+            shown = (await api.get("/api/v1/reports/realtime", params={"queue": "sales"})).json()["queues"]
+            figures: dict[str, float] = stored[0]["figures"] if stored else {}
+            return figures if figures == shown[0]["today"] and figures["handled"] else None
+
+        figures = await house.until(counted, 30, "figures of the call")
+        assert figures["offered"] >= figures["handled"]
+        assert figures["talk"] > 3
+        listed = (await api.get("/api/v1/reports/contacts", params={"figure": "handled", "queue": "sales"})).json()
+        assert listed["total"] == figures["handled"]
+        assert recording["contact"] in {item["contact"] for item in listed["items"]}
     samples, rate = soundfile.read(io.BytesIO(audio.content), always_2d=True)
     middle = slice(len(samples) // 3, 2 * len(samples) // 3)
     left, right = samples[middle, 0], samples[middle, 1]
