@@ -36,7 +36,7 @@ def take(floor: Floor, event: CallbackTaken) -> None:
         raise Refused("visit-exists", f"there is a visit {event.visit}")
     before = contact.visit_in(name)
     if before is None:
-        entry.check(floor, contact, queue, to_dial=True)
+        entry.check(floor, contact, queue, to_dial=True, later=event.not_before > floor.at)
     agent = withdraw_from(floor, contact, "changed")
     ticket = Ticket(5, event.visit, kind="callback")
     if before is not None:

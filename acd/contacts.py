@@ -39,6 +39,7 @@ def enqueue(floor: Floor, event: ContactQueued) -> None:
         raise Refused("visit-exists", f"there is a visit {event.visit}")
     check_need(join(queue.config.need, event.need), event.relaxation or ())
     entry.check(floor, contact, queue)
+    contact.hops = 0
     base = reclaim(floor, contact.customer, event.queue)
     if contact.customer in floor.callbacks:
         base = callbacks.called_in(floor, contact, event.queue, base)

@@ -59,13 +59,15 @@ class Ticket:
         """Whom it goes to, whatever they serve; that it was in the queue before: rules for newcomers are not asked."""
 
 
-def check(floor: Floor, contact: Contact, queue: Queue, *, to_dial: bool = False) -> None:
-    """Refuse whom the queue would not let in; nothing is changed."""
+def check(floor: Floor, contact: Contact, queue: Queue, *, to_dial: bool = False, later: bool = False) -> None:
+    """Refuse whom the queue would not let in; nothing is changed. Who comes `later` may find it open then."""
     config = queue.config
     if config.channels and contact.channel not in config.channels:
         raise Refused("wrong-channel", f"queue {config.id} takes no {contact.channel}")
     if contact.visit_in(config.id) is not None:
         raise Refused("already-queued", f"contact {contact.id} waits in queue {config.id} already")
+    if later:
+        return
     shut = floor.closed(queue)
     full = bool(config.max_waiting and len(queue.waiting) >= config.max_waiting)
     if (shut or full) and rule_at_door(floor, queue, None, to_dial=to_dial or contact.to_dial) is None:

@@ -65,6 +65,7 @@ def assign(floor: Floor, contact: Contact, agent: Agent, visit: Visit, offer: st
         contact.answered_at = at
     contact.agent = contact.last_agent = agent.id
     contact.segments += 1
+    contact.hops = 0
     dialling = contact.to_dial
     work = Work(contact.id, contact.channel, contact.segments, visit.queue, visit.id, at, at, dialling=dialling)
     agent.works.append(work)

@@ -254,3 +254,12 @@ def test_a_callback_survives_a_restart() -> None:
     world.do(events.CallbackFailed(world.at, "c1"))
     world.engine = Engine.restore(world.engine.snapshot())
     assert only(world.wait(60.0), effects.OfferMade).callback
+
+
+def test_a_callback_for_later_may_be_taken_while_the_queue_is_closed() -> None:
+    world = floor()
+    world.do(events.QueueClosed(world.at, "sales", "boss"))
+    world.do(events.ContactArrived(world.at, "c1"))
+    assert world.refused(events.CallbackTaken(world.at, "c1", "v1", "sales")) == "queue-closed"
+    world.do(events.CallbackTaken(world.at, "c1", "v1", "sales", 3600.0))
+    assert state(world) == "scheduled"
