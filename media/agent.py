@@ -15,6 +15,7 @@ from typing import Any
 
 import uvloop
 
+from media.agent_chats import Chats
 from media.desk_client import DeskClient, DeskError
 from media.deskcard.errors import DeskError as PhoneError
 from media.softphone import FrameClock, Softphone, ice_settings
@@ -47,6 +48,8 @@ class AgentOptions:
     wrap_up_after: float = 0.0
     wrap_up_code: str = ""
     decline: int = 0
+    chat_answer: str = "I will look into it."
+    chat_answers: int = 0
     media: bool = True
     verify: bool = True
 
@@ -77,6 +80,15 @@ class Agent:
         self._state = ""
         self._phone_since = 0.0
         self._timers: set[asyncio.Task[None]] = set()
+        self._chats = Chats(
+            self._client,
+            self._say,
+            self._later,
+            self._count,
+            answer=options.chat_answer,
+            answers=options.chat_answers,
+            code=options.wrap_up_code,
+        )
 
     async def run(self) -> int:
         """From log-in to bye; the exit code."""
@@ -208,6 +220,7 @@ class Agent:
         self._look_at_offer(desk.get("offer"))
         self._look_at_contact(desk.get("contact"))
         self._look_at_wrap_up(desk.get("wrap_up"))
+        self._chats.look(desk.get("conversations") or [])
         state = (desk.get("agent") or {}).get("state", "")
         if state == "not-responding" and state != self._state:
             self._say("not-responding")
@@ -278,6 +291,9 @@ class Agent:
 
     def _finish(self) -> None:
         self._ended = ""
+        self._count()
+
+    def _count(self) -> None:
         self._handled += 1
         if self._options.contacts and self._handled >= self._options.contacts:
             self.done.set()
@@ -353,7 +369,7 @@ def printer(as_json: bool) -> Report:
 def _parse(arguments: Sequence[str]) -> AgentOptions:
     parser = argparse.ArgumentParser(
         prog="switchroom agent",
-        description="A headless WebRTC agent: logs in, answers calls, sends a tone, saves what it hears.",
+        description="A headless agent: logs in, answers calls with a tone and chats with a sentence, saves what it hears.",
     )
     parser.add_argument("name", help="the account, for example agent1")
     parser.add_argument("--server", required=True, help="for example http://127.0.0.1:8080")
@@ -371,6 +387,8 @@ def _parse(arguments: Sequence[str]) -> AgentOptions:
     parser.add_argument("--wrap-up-after", type=float, default=0.0, help="seconds of work after each contact")
     parser.add_argument("--wrap-up-code", default="", help="default: the first one that is offered")
     parser.add_argument("--decline", type=int, default=0, help="decline so many offers first")
+    parser.add_argument("--chat-answer", default="I will look into it.", help="what to write to each message; empty: nothing")
+    parser.add_argument("--chat-answers", type=int, default=0, help="end a chat after so many; 0: the customer leaves")
     parser.add_argument("--no-media", dest="media", action="store_false", help="no softphone, signalling only")
     parser.add_argument("--no-verify", dest="verify", action="store_false", help="take any TLS certificate")
     return AgentOptions(**vars(parser.parse_args(arguments)))

@@ -117,7 +117,6 @@ class Brain:
                 queries,
                 Conversations(database),
                 Stream(database, bell, clock.now),
-                Customers(load_master_key(self.site.master_key).derive(PURPOSE)),
                 lambda: found.addresses,
                 clock.now,
             )
@@ -149,6 +148,7 @@ class Brain:
         line_cards = [f"linecard{n}" for n in range(self.settings.line_cards(lines_each))]
         desk_cards = [f"deskcard{n}" for n in range(self.settings.desk_cards)]
         web_cards = [f"webcard{n}" for n in range(self.settings.web_cards)]
+        exchange.customers = Customers(load_master_key(self.site.master_key).derive(PURPOSE))
         exchange.cards = Cards(self.site.run, line_cards, desk_cards, web_cards, exchange, house.cursors, greeting)
         exchange.books = Books(self.site.run)
         exchange.filing = Filing(events, queries, exchange.cards)

@@ -9,6 +9,8 @@ from acd.model import Channel
 
 TELEPHONE: frozenset[Channel] = frozenset({"voice", "sms", "whatsapp"})
 """Channels whose addresses are telephone numbers: the same number is the same customer on all of them."""
+NOBODY = frozenset({"anonymous", "unknown", "unavailable", "restricted", "private", "withheld"})
+"""What carriers say of a number that is not shown: all of them would be one customer."""
 PURPOSE = b"customers in the log"
 
 
@@ -28,8 +30,9 @@ class Customers:
 
 def _plain(channel: Channel, address: str) -> tuple[str, str]:
     """Kind and address without what does not tell one from another."""
-    address = address.strip()
-    if channel in TELEPHONE:
-        digits = re.sub(r"[^0-9]", "", address)
-        return ("tel", digits.removeprefix("00")) if digits else ("tel-name", address.casefold())
-    return channel, address.casefold()
+    known = address.strip().casefold()
+    if channel not in TELEPHONE:
+        return channel, known
+    if re.fullmatch(r"\+?[0-9 ()./-]*[0-9][0-9 ()./-]*", known):
+        return "tel", re.sub("[^0-9]", "", known).removeprefix("00")
+    return "sip", "" if known in NOBODY else known

@@ -8,7 +8,6 @@ from exchange.brain import records
 from exchange.brain.answers import Answers
 from exchange.brain.broadcasts import Broadcasts
 from exchange.brain.channels import ChannelWork, Following
-from exchange.brain.customers import Customers
 from exchange.brain.floorwork import FloorWork
 from exchange.brain.house import Outcome
 from exchange.brain.intake import Intake
@@ -30,7 +29,6 @@ class Doors:
         queries: Queries,
         stored: Conversations,
         following: Following,
-        customers: Customers,
         entry_points: Callable[[], dict[str, EntryPointConfig]],
         now: Callable[[], float],
     ) -> None:
@@ -48,7 +46,7 @@ class Doors:
             exchange.house,
             intake,
             answers,
-            customers,
+            exchange.customers,
             stored,
             exchange.details,
             desks.conversations,

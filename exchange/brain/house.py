@@ -193,7 +193,7 @@ class House:
             browser=arrived.browser,
         )
         self._calls[arrived.card, arrived.call] = contact
-        self._route(routing.ContactArrived(self._now, contact, "voice", arrived.entry_point))
+        self._route(routing.ContactArrived(self._now, contact, "voice", arrived.entry_point, arrived.customer))
         self._feed(contact, flow_inputs.Started(contact, {"called": arrived.entry_point}))
 
     def _customer_gone(self, contact: str, *, failed: bool = False) -> None:

@@ -64,6 +64,8 @@ class Arrived(msgspec.Struct, frozen=True, tag="arrived"):
     """Of the flow: a replay must not begin in a version that came later."""
     browser: Browser | None = None
     """A web caller's; None in logs of older versions."""
+    customer: str = ""
+    """Keyed hash of who calls; empty where nobody knows."""
 
 
 class FlowAnswer(msgspec.Struct, frozen=True, tag="flow_answer"):

@@ -17,6 +17,7 @@ from exchange.brain import records, tables
 from exchange.brain.books import Books
 from exchange.brain.bridge import Bridge
 from exchange.brain.cards import Cards, Listener
+from exchange.brain.customers import Customers
 from exchange.brain.desks import Desks
 from exchange.brain.details import Details
 from exchange.brain.filing import Filing
@@ -31,6 +32,7 @@ from media.control import desk, line
 from media.control.client import ControlClient
 from media.control.envelope import ControlError, Event
 from storage.log import RowWrite
+from storage.rows import contact_known
 
 log = structlog.get_logger()
 
@@ -89,6 +91,7 @@ class Exchange(Listener):
         self.books: Books
         self.web: WebCallers
         self.doors: Outside
+        self.customers: Customers
         self.shop: Shop
         self.group: asyncio.TaskGroup
         self.workers: dict[str, Worker] = {}
@@ -253,9 +256,23 @@ class Exchange(Listener):
         contact = uuid7()
         detail = Details(call.ani, call.dnis, call.display, dict(call.headers))
         self.details[contact] = detail
-        version = self.house.runner.newest(entry.flow)
-        arrived = records.Arrived(contact, card, generation, call.call, call.party, entry.id, entry.flow, version=version)
-        rows = [tables.contact_arrived(contact, entry.id, detail, at), tables.leg_started(contact, call.call, call.party, at)]
+        customer = self.customers.of("voice", call.ani)
+        arrived = records.Arrived(
+            contact,
+            card,
+            generation,
+            call.call,
+            call.party,
+            entry.id,
+            entry.flow,
+            version=self.house.runner.newest(entry.flow),
+            customer=customer,
+        )
+        rows = [
+            tables.contact_arrived(contact, entry.id, detail, at),
+            contact_known(contact, customer),
+            tables.leg_started(contact, call.call, call.party, at),
+        ]
         log.info("call arrived", contact=contact, card=card, call=call.call, **{"pii.ani": call.ani, "pii.dnis": call.dnis})
         self.put(arrived, source, rows)
 

@@ -112,8 +112,17 @@ def test_every_event_of_the_tools_is_there() -> None:
         events |= set(either)
     assert words(caller) == events
     said = set(re.findall(r'_(?:say|act|during)\(\s*"([a-z-]+)"', agent_source))
+    said |= set(re.findall(r'_say\(\s*"([a-z-]+)"', source("media/agent_chats.py")))
     said |= set(re.findall(r'_during\(contact, "([a-z-]+)"', agent_source)) | {"desk-back", "desk-lost"}
     assert words(agent) == said
+
+
+def test_every_event_of_the_loopback_channel_is_told() -> None:
+    page = (ROOT / "docs" / "channels.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]*) \|", page.split("| event of `loopback`")[1], re.M)
+    told = {word for row in rows for word in re.findall(r"`([^`]+)`", row)}
+    said = set(re.findall(r'_say\("([a-z-]+)"', source("channels/loopback/channel.py")))
+    assert told == said | set(re.findall(r'report\("([a-z-]+)"', source("exchange/loopback.py")))
 
 
 def test_close_reasons_and_limits_are_the_sources() -> None:

@@ -17,9 +17,11 @@ from playwright.async_api import Browser, Page, expect
 from tests.tools import tones
 from tests.tools.browser import MICROPHONE_HZ, Agent, Person, chromium, loaded
 from tests.tools.ears import SURE, Caller
-from tests.tools.switchroom import Switchroom, switchroom
+from tests.tools.switchroom import PASSWORD, Switchroom, switchroom
 
 DIST = Path(__file__).parents[2] / "web" / "dist" / "index.html"
+
+AXE = DIST.parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 
 pytestmark = [pytest.mark.interop, pytest.mark.realtime, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
@@ -181,6 +183,68 @@ async def test_a_call_by_keyboard_with_mute_hold_and_digits(house: Switchroom, s
         contact = await contact_of(house, api, "4930100")
         assert contact["wrap_up_code"] == "sold"
         told("call", hang_up_to_wrap_up_done=time.monotonic() - ended)
+
+
+CHAT = """
+contact: {entry_point: chat, customer: jo@example.org, name: Jo Miller, cad: {order: "4711"}}
+steps:
+  - wait: agent
+  - say: Where is my parcel?
+  - wait: answer
+  - say: |-
+      Thank you!
+      <b>No markup</b>
+  - wait: answer
+"""
+
+
+async def test_a_chat_and_words_of_a_supervisor(house: Switchroom, stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "chat.yaml").write_text(CHAT)
+    agent = await stage.agent(house)
+    await agent.softphone("ready")
+    await agent.available()
+    options = ("--server", house.url, "--password", PASSWORD, "--json")
+    customer = await house.tool("loopback", str(tmp_path / "chat.yaml"), *options)
+    await expect(agent.at("offer")).to_contain_text("Jo Miller", timeout=30_000)
+    await expect(agent.at("offer")).to_contain_text("Incoming chat")
+    await agent.shot("chat-offer")
+    await agent.page.keyboard.press("F2")
+    await expect(agent.at("message")).to_contain_text("Where is my parcel?")
+    await expect(agent.at("conversations")).to_contain_text("4711")
+    await agent.at("chat-text").fill("It comes today.")
+    await agent.page.keyboard.press("Enter")
+    await expect(agent.at("message")).to_have_count(3)
+    await expect(agent.at("message").nth(2)).to_contain_text("<b>No markup</b>")
+    await expect(agent.at("chat-text")).to_have_value("")
+    assert (await customer.event("heard"))["text"] == "It comes today."
+    async with house.api() as api:
+        assert (await api.post("/api/v1/broadcasts", json={"text": "The lift is broken."})).status_code == 201
+    await expect(agent.at("broadcast")).to_contain_text("The lift is broken.")
+    await agent.shot("chat")
+    await agent.page.get_by_label("Put the message of Supervisor away").click()
+    await expect(agent.at("broadcast")).to_have_count(0)
+    await agent.at("chat-park").click()
+    await expect(agent.at("chat-text")).to_be_disabled()
+    await agent.shot("chat-parked")
+    await agent.at("chat-park").click()
+    await expect(agent.at("chat-text")).to_be_enabled()
+    await accessible(agent.page)
+    await agent.page.reload(wait_until="load")
+    await expect(agent.at("message")).to_have_count(3)
+    await agent.at("chat-end").click()
+    await agent.shot("chat-wrapup")
+    await agent.at("chat-code").click()
+    await agent.page.get_by_role("option", name="Solved").click()
+    await agent.at("chat-done").click()
+    await expect(agent.at("conversations")).to_have_count(0)
+    assert (await customer.end())["finals"] == {"handled": 1}
+
+
+async def accessible(page: Page) -> None:
+    """No complaint of axe."""
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("async () => (await axe.run()).violations.map(v => [v.id, v.nodes.map(n => n.html)])")
+    assert found == []
 
 
 async def contact_of(house: Switchroom, api: Any, number: str) -> dict[str, Any]:

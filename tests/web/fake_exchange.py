@@ -138,6 +138,8 @@ class FakeExchange:
                     "offer": None,
                     "contact": None,
                     "wrap_up": None,
+                    "conversations": [],
+                    "broadcasts": [],
                     "idle_codes": IDLE_CODES,
                     "queues": [QUEUES[0] | {"waiting": 3}, QUEUES[1] | {"waiting": 0}],
                 }
@@ -166,7 +168,7 @@ class FakeExchange:
 
     async def hang_up(self, name: str) -> None:
         contact = self.desk(name).picture["contact"]
-        wrap_up = {"contact": contact["id"], "deadline": time.time() + 60, "codes": WRAP_UP_CODES}
+        wrap_up = {"contact": contact["id"], "deadline": time.time() + 60, "codes": WRAP_UP_CODES, "extensions": 0}
         await self.change(name, state="wrap-up", contact=contact | {"state": "ended"}, wrap_up=wrap_up)
 
     async def show(self, desk: FakeDesk) -> None:

@@ -35,4 +35,6 @@ import "@mantine/core/styles/Radio.css";
 import "@mantine/core/styles/RadioCard.css";
 import "@mantine/core/styles/RadioIndicator.css";
 import "@mantine/core/styles/Table.css";
+import "@mantine/core/styles/Combobox.css";
+import "@mantine/core/styles/Tabs.css";
 import "./app.css";

@@ -14,7 +14,7 @@ from acd.model import AgentConfig, ChannelCapacity, ProfileConfig
 from api.app import create_app
 from api.auth import token_hash
 from api.models import User
-from api.ports import Operations, Surface
+from api.ports import Operations, Reports, Surface
 from tests.api.surface import MemoryStore, ScriptedOperations
 from tests.exchange.brain.floor import Floor, Page, running_floor
 from tests.exchange.brain.story import AGENTS, CONFIGURED
@@ -50,8 +50,17 @@ class Border:
         floor = self.floor
         if id(floor.doors) not in self._apps:
             operations = cast(Operations, ScriptedOperations())
-            desks, contacts, work = floor.exchange.desks, floor.doors.contacts, floor.doors.floor
-            surface = Surface(self._store, desks, operations, floor.web_calls, contacts, work, None, False)
+            surface = Surface(
+                store=self._store,
+                desks=floor.exchange.desks,
+                operations=operations,
+                web_callers=floor.web_calls,
+                contacts=floor.doors.contacts,
+                floor=floor.doors.floor,
+                reports=cast(Reports, None),
+                pages=None,
+                secure_cookies=False,
+            )
             self._apps = {id(floor.doors): create_app(surface)}
         return self._apps[id(floor.doors)]
 

@@ -181,6 +181,7 @@ class Floor:
         exchange.group = await self._stack.enter_async_context(asyncio.TaskGroup())
         greeting = (line.Configure(), edge.Configure([]))
         desk_cards = [card.name for card in self.desks]
+        exchange.customers = Customers(b"a key")
         exchange.cards = Cards(self.run, self.line_cards, desk_cards, self.web_cards, exchange, house.cursors, lambda: greeting)
         exchange.filing = Filing(events, queries, exchange.cards)
         exchange.shop = Shop(exchange.cards, exchange.report, self.run / "beep.wav")
@@ -215,7 +216,6 @@ class Floor:
             queries,
             cast(Conversations, self.queries),
             self.queries,
-            Customers(b"a key"),
             lambda: {CHAT.id: CHAT},
             clock.now,
         )

@@ -27,9 +27,11 @@ export interface Offer {
   queue: string;
   queue_name: string;
   ani: string | null;
+  name: string;
   waited: number;
   deadline: number;
   channel: string;
+  callback: boolean;
 }
 
 export type RecordingState = "on" | "paused" | "off" | "failed";
@@ -50,8 +52,47 @@ export interface DeskContact {
 
 export interface WrapUp {
   contact: string;
-  deadline: number;
+  /** Null: there is no limit. */
+  deadline: number | null;
   codes: Code[];
+  code_needed: boolean;
+  /** How often there may be another while. */
+  extensions: number;
+}
+
+/** A written conversation; its texts are asked for by number. */
+export interface Conversation {
+  contact: string;
+  channel: string;
+  queue: string;
+  queue_name: string;
+  state: "engaged" | "parked" | "wrap-up";
+  since: number;
+  customer: string;
+  name: string;
+  cad: Record<string, unknown>;
+  messages: number;
+  /** Who wrote the last one. */
+  author: Author | "";
+  wrap_up: WrapUp | null;
+}
+
+export type Author = "customer" | "agent" | "system";
+
+export interface Message {
+  number: number;
+  author: Author;
+  agent: string;
+  at: string;
+  text: string;
+}
+
+/** What a supervisor said to everybody. */
+export interface Broadcast {
+  id: string;
+  at: number;
+  by: string;
+  text: string;
 }
 
 export interface QueueWaiting {
@@ -68,6 +109,8 @@ export interface DeskSnapshot {
   offer: Offer | null;
   contact: DeskContact | null;
   wrap_up: WrapUp | null;
+  conversations: Conversation[];
+  broadcasts: Broadcast[];
   idle_codes: Code[];
   queues: QueueWaiting[];
   time: number;
@@ -85,7 +128,14 @@ export interface DeskCommands {
   mute: { on: boolean };
   digits: { digits: string };
   hang_up: Record<string, never>;
-  wrap_up: { code: string };
+  wrap_up: { code: string; contact?: string };
+  extend: { contact: string };
+  messages: { contact: string; after: number };
+  send: { contact: string; text: string; key: string };
+  end: { contact: string };
+  park: { contact: string };
+  resume: { contact: string };
+  put_away: { broadcast: string };
   record: { on: boolean };
   log_out: Record<string, never>;
   ping: Record<string, never>;

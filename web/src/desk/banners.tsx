@@ -1,7 +1,7 @@
 /** What stops the agent from working, said at once, with what to do about it. */
 
 import { Alert, Button, Group, Stack, Text } from "@mantine/core";
-import { MicOff, MonitorX, PlugZap, TriangleAlert, Volume2 } from "lucide-react";
+import { Megaphone, MicOff, MonitorX, PlugZap, TriangleAlert, Volume2 } from "lucide-react";
 import type { ReactNode } from "react";
 import { microphoneAdvice } from "../media/microphone";
 import { useDesk, useDeskView } from "./hooks";
@@ -88,6 +88,21 @@ export function Banners() {
           It wants one click before this page may play a caller's voice.
         </Banner>
       )}
+      {snapshot?.broadcasts.map((said) => (
+        <Alert
+          key={said.id}
+          color="blue"
+          icon={<Megaphone aria-hidden />}
+          title={said.by}
+          role="status"
+          withCloseButton
+          closeButtonLabel={`Put the message of ${said.by} away`}
+          onClose={() => void desk.command("put_away", { broadcast: said.id })}
+          data-testid="broadcast"
+        >
+          {said.text}
+        </Alert>
+      ))}
       {notice && (
         <Alert
           color="red"

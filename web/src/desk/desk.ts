@@ -1,6 +1,6 @@
 /** One open desk: its link, microphone, softphone and ring tone, and the picture of them that the page draws. */
 
-import type { DeskCommands, DeskSnapshot } from "../api/desk";
+import type { DeskCommands, DeskSnapshot, Message } from "../api/desk";
 import { get } from "../api/http";
 import type { User } from "../api/types";
 import { Ring } from "../media/audio";
@@ -8,6 +8,7 @@ import { Microphone, type MicrophoneView } from "../media/microphone";
 import { ServerClock } from "./clock";
 import { DeskLink, type LinkState } from "./link";
 import { Softphone, type SoftphoneView } from "./softphone";
+import { callerName } from "./words";
 
 export interface DeskView {
   link: LinkState;
@@ -140,6 +141,12 @@ export class Desk {
     }
   }
 
+  /** The messages of a conversation with greater numbers. */
+  async messages(contact: string, after: number): Promise<Message[]> {
+    const result = await this.link.request("messages", { contact, after });
+    return (result.messages ?? []) as Message[];
+  }
+
   notify(notice: string): void {
     clearTimeout(this.#noticeTimer);
     this.#noticeTimer = setTimeout(this.dismiss, NOTICE_MS);
@@ -201,10 +208,13 @@ export class Desk {
     this.#ring.start();
     if (offer.id === before?.id || !document.hidden || !("Notification" in window)) return;
     if (Notification.permission !== "granted") return;
-    this.#notification = new Notification(`Incoming call: ${offer.queue_name}`, {
-      body: offer.ani ?? "Number withheld",
-      tag: "switchroom-offer",
-    });
+    this.#notification = new Notification(
+      `Incoming ${offer.channel === "voice" ? "call" : "chat"}: ${offer.queue_name}`,
+      {
+        body: callerName(offer),
+        tag: "switchroom-offer",
+      },
+    );
     this.#notification.onclick = () => window.focus();
   }
 

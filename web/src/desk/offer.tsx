@@ -1,21 +1,28 @@
 /** An incoming offer: who, from which queue, how long there is to answer. */
 
 import { Button, Group, Kbd, Progress, Stack, Text, Title } from "@mantine/core";
-import { Phone, PhoneIncoming, PhoneOff } from "lucide-react";
+import { Check, MessageSquare, Phone, PhoneIncoming, PhoneOff, X } from "lucide-react";
 import { useEffect, useRef } from "react";
 import type { Offer } from "../api/desk";
 import { clock, spoken } from "../ui/format";
 import { useKeys } from "../ui/keys";
 import { KEYS, useDesk, useDeskView, useSecondsSince } from "./hooks";
+import { callerName } from "./words";
 
-export function OfferPanel({ offer }: { offer: Offer }) {
+/** `quiet`: the agent may be writing to somebody, whose words are not to become an answer. */
+export function OfferPanel({ offer, quiet = false }: { offer: Offer; quiet?: boolean }) {
+  const written = offer.channel !== "voice";
+  const what = written ? "Incoming chat" : offer.callback ? "Callback" : "Incoming call";
+  const Icon = written ? MessageSquare : PhoneIncoming;
   const desk = useDesk();
   const { busy, link } = useDeskView();
   const left = Math.max(0, -useSecondsSince(offer.deadline));
   // The whole time that we know of; exact for an offer that this page saw from its start.
   const whole = useRef(Math.max(1, left));
   const answer = useRef<HTMLButtonElement>(null);
-  useEffect(() => answer.current?.focus(), []);
+  useEffect(() => {
+    if (!quiet) answer.current?.focus();
+  }, [quiet]);
 
   const accept = () => void desk.command("accept", { offer: offer.id });
   const decline = () => void desk.command("decline", { offer: offer.id, reason: "declined" });
@@ -26,15 +33,15 @@ export function OfferPanel({ offer }: { offer: Offer }) {
   });
 
   return (
-    <section className="panel desk-work" aria-label="Incoming call" data-testid="offer">
+    <section className="panel desk-work" aria-label={what} data-testid="offer">
       <div className="desk-centre">
         <div className="offer-mark">
-          <PhoneIncoming size={28} aria-hidden />
+          <Icon size={28} aria-hidden />
         </div>
         <Stack gap={2} align="center">
-          <Text c="dimmed">Incoming call</Text>
+          <Text c="dimmed">{what}</Text>
           <Title order={2} className="number" data-testid="offer-number">
-            {offer.ani ?? "Number withheld"}
+            {callerName(offer)}
           </Title>
           <Text size="lg">
             <strong>{offer.queue_name}</strong>, waited <span className="figures">{clock(offer.waited)}</span>
@@ -45,7 +52,7 @@ export function OfferPanel({ offer }: { offer: Offer }) {
             ref={answer}
             size="lg"
             color="green"
-            leftSection={<Phone size={20} aria-hidden />}
+            leftSection={written ? <Check size={20} aria-hidden /> : <Phone size={20} aria-hidden />}
             rightSection={<Kbd aria-hidden>{KEYS.answer}</Kbd>}
             loading={busy.has("accept")}
             disabled={link !== "open" || busy.has("decline")}
@@ -53,12 +60,12 @@ export function OfferPanel({ offer }: { offer: Offer }) {
             aria-keyshortcuts={KEYS.answer}
             data-testid="offer-answer"
           >
-            Answer
+            {written ? "Accept" : "Answer"}
           </Button>
           <Button
             size="lg"
             variant="default"
-            leftSection={<PhoneOff size={20} aria-hidden />}
+            leftSection={written ? <X size={20} aria-hidden /> : <PhoneOff size={20} aria-hidden />}
             rightSection={<Kbd aria-hidden>{KEYS.decline}</Kbd>}
             loading={busy.has("decline")}
             disabled={link !== "open" || busy.has("accept")}

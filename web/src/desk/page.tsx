@@ -6,6 +6,7 @@ import type { DeskSnapshot } from "../api/desk";
 import { clock } from "../ui/format";
 import { Banners } from "./banners";
 import { CallPanel } from "./call";
+import { ConversationsPanel } from "./conversations";
 import { setOpenDesk } from "./current";
 import { Desk } from "./desk";
 import { DeskContext, useDeskView, useSecondsSince } from "./hooks";
@@ -58,7 +59,10 @@ function DeskLayout() {
           <DeskTitle snapshot={snapshot} />
           <StateBar snapshot={snapshot} />
           <div className="desk">
-            <Work snapshot={snapshot} />
+            <Stack gap="md">
+              <Work snapshot={snapshot} />
+              <ConversationsPanel conversations={snapshot.conversations} />
+            </Stack>
             <SimpleGrid cols={{ base: 1, xs: 2, md: 1 }} spacing="md">
               <SoftphonePanel />
               <QueuesPanel queues={snapshot.queues} />
@@ -72,10 +76,11 @@ function DeskLayout() {
 
 /** What the agent has to do now. */
 function Work({ snapshot }: { snapshot: DeskSnapshot }) {
-  const { offer, contact, wrap_up: wrapUp } = snapshot;
-  if (offer !== null) return <OfferPanel key={offer.id} offer={offer} />;
+  const { offer, contact, wrap_up: wrapUp, conversations } = snapshot;
+  if (offer !== null) return <OfferPanel key={offer.id} offer={offer} quiet={conversations.length > 0} />;
   if (wrapUp !== null) return <WrapUpPanel key={wrapUp.contact} wrapUp={wrapUp} contact={contact} />;
   if (contact !== null) return <CallPanel key={contact.id} contact={contact} />;
+  if (conversations.length > 0) return null;
   return <WaitingPanel agent={snapshot.agent} />;
 }
 
@@ -84,7 +89,8 @@ function DeskTitle({ snapshot }: { snapshot: DeskSnapshot }) {
   const { offer, contact, agent } = snapshot;
   const seconds = useSecondsSince(contact?.since ?? agent.since);
   useEffect(() => {
-    if (offer !== null) document.title = `☎ ${offer.queue_name}: incoming call`;
+    if (offer !== null)
+      document.title = `☎ ${offer.queue_name}: incoming ${offer.channel === "voice" ? "call" : "chat"}`;
     else if (contact !== null && contact.state === "talking") document.title = `● ${clock(seconds)} call – Switchroom`;
     else document.title = "Desk – Switchroom";
   }, [offer, contact, seconds]);

@@ -22,8 +22,8 @@ const READY: Words = {
 
 const DEAF: Words = {
   icon: HeadphoneOff,
-  title: "Nothing is offered to you yet",
-  text: "Contacts come as soon as your softphone is ready.",
+  title: "No calls are offered to you yet",
+  text: "They come as soon as your softphone is ready.",
   button: false,
 };
 

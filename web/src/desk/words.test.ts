@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { DeskSnapshot } from "../api/desk";
+import type { Conversation, DeskSnapshot } from "../api/desk";
 import { microphoneAdvice, microphoneProblem } from "../media/microphone";
 import type { DeskView } from "./desk";
 import { announcement, softphoneWords, stateWords } from "./words";
@@ -11,6 +11,8 @@ const SNAPSHOT: DeskSnapshot = {
   offer: null,
   contact: null,
   wrap_up: null,
+  conversations: [],
+  broadcasts: [],
   idle_codes: [{ code: "lunch", name: "Lunch" }],
   queues: [],
   time: 0,
@@ -28,6 +30,21 @@ const CONTACT: NonNullable<DeskSnapshot["contact"]> = {
   muted: false,
   recording: "on",
   cad: {},
+};
+
+const CONVERSATION: Conversation = {
+  contact: "c2",
+  channel: "chat",
+  queue: "q",
+  queue_name: "Sales",
+  state: "engaged",
+  since: 0,
+  customer: "jo@example.org",
+  name: "Jo",
+  cad: {},
+  messages: 0,
+  author: "",
+  wrap_up: null,
 };
 
 function view(change: Partial<DeskView>): DeskView {
@@ -88,13 +105,30 @@ describe("announcements", () => {
       queue: "q",
       queue_name: "Sales",
       ani: "123",
+      name: "",
       waited: 1,
       deadline: 9,
       channel: "voice",
+      callback: false,
     };
     const ringing = { ...SNAPSHOT, offer };
     expect(announcement(SNAPSHOT, ringing)).toContain("123");
     expect(announcement(ringing, { ...ringing, time: 3 })).toBe("");
+    const chat = { ...offer, id: "o2", channel: "chat", ani: "jo@example.org", name: "Jo" };
+    expect(announcement(ringing, { ...ringing, offer: chat })).toContain(
+      "Incoming chat from Jo, queue Sales. F2 accepts",
+    );
+  });
+
+  it("tells who has written, and not what the agent wrote", () => {
+    const chat = (messages: number, author: Conversation["author"]): DeskSnapshot => ({
+      ...SNAPSHOT,
+      conversations: [{ ...CONVERSATION, messages, author }],
+    });
+    expect(announcement(chat(1, "customer"), chat(2, "customer"))).toBe("Jo has written.");
+    expect(announcement(chat(2, "customer"), chat(2, "customer"))).toBe("");
+    expect(announcement(chat(2, "customer"), chat(3, "agent"))).toBe("");
+    expect(announcement(null, chat(2, "customer"))).toBe("");
   });
 
   it("tells of the call's changes", () => {
@@ -102,7 +136,7 @@ describe("announcements", () => {
     expect(announcement(SNAPSHOT, talking)).toBe("You are in the call.");
     expect(announcement(talking, { ...SNAPSHOT, contact: { ...CONTACT, muted: true } })).toBe("You are muted.");
     expect(announcement(talking, { ...SNAPSHOT, contact: { ...CONTACT, held: true } })).toBe("The call is on hold.");
-    const wrapUp = { contact: "c1", deadline: 9, codes: [] };
+    const wrapUp = { contact: "c1", deadline: 9, codes: [], code_needed: false, extensions: 0 };
     expect(announcement(talking, { ...SNAPSHOT, wrap_up: wrapUp })).toContain("wrap-up");
   });
 

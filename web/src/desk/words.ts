@@ -1,6 +1,6 @@
 /** The desk's states in words and colours. */
 
-import type { AgentState, Code, DeskAgent, DeskSnapshot, RecordingState } from "../api/desk";
+import type { AgentState, Code, Conversation, DeskAgent, DeskSnapshot, Offer, RecordingState } from "../api/desk";
 import { microphoneAdvice } from "../media/microphone";
 import type { DeskView } from "./desk";
 
@@ -51,6 +51,16 @@ export function softphoneWords(view: DeskView): { state: string; words: string; 
     : { state: "connecting", words: "Connecting …", tone: "busy" };
 }
 
+/** Who it is, in as few words as there are. */
+export function callerName(offer: Offer): string {
+  if (offer.channel !== "voice") return offer.name || offer.ani || "A customer";
+  return offer.ani || "Number withheld";
+}
+
+export function customerName(chat: Conversation): string {
+  return chat.name || chat.customer || "Customer";
+}
+
 export const RECORDING_WORDS: Record<RecordingState, { word: string; color: string }> = {
   on: { word: "Recording", color: "red" },
   paused: { word: "Recording paused", color: "yellow" },
@@ -61,8 +71,15 @@ export const RECORDING_WORDS: Record<RecordingState, { word: string; color: stri
 /** What a screen reader is told when the picture changes; empty for nothing new. */
 export function announcement(before: DeskSnapshot | null, now: DeskSnapshot): string {
   if (now.offer !== null && now.offer.id !== before?.offer?.id) {
-    return `Incoming call from ${now.offer.ani ?? "a withheld number"}, queue ${now.offer.queue_name}. F2 answers, F4 declines.`;
+    const written = now.offer.channel !== "voice";
+    const who = written ? callerName(now.offer) : now.offer.ani || "a withheld number";
+    const keys = `F2 ${written ? "accepts" : "answers"}, F4 declines.`;
+    return `Incoming ${written ? "chat" : "call"} from ${who}, queue ${now.offer.queue_name}. ${keys}`;
   }
+  const heard = now.conversations.find(
+    (chat) => chat.author === "customer" && chat.messages > (messagesBefore(before, chat.contact) ?? chat.messages),
+  );
+  if (heard !== undefined) return `${customerName(heard)} has written.`;
   if (now.contact?.state === "talking" && before?.contact?.state !== "talking") return "You are in the call.";
   if (now.contact && before?.contact && now.contact.held !== before.contact.held) {
     return now.contact.held ? "The call is on hold." : "The call is no longer on hold.";
@@ -75,4 +92,8 @@ export function announcement(before: DeskSnapshot | null, now: DeskSnapshot): st
     return `You are now ${stateWords(now.agent.state, now.agent.code, now.idle_codes).toLowerCase()}.`;
   }
   return "";
+}
+
+function messagesBefore(before: DeskSnapshot | null, contact: string): number | undefined {
+  return before?.conversations.find((chat) => chat.contact === contact)?.messages;
 }

@@ -10,14 +10,16 @@ import { useDesk, useDeskView, useSecondsSince } from "./hooks";
 export function WrapUpPanel({ wrapUp, contact }: { wrapUp: WrapUp; contact: DeskContact | null }) {
   const desk = useDesk();
   const { busy, link } = useDeskView();
-  const left = Math.max(0, -useSecondsSince(wrapUp.deadline));
+  const left = Math.max(0, -useSecondsSince(wrapUp.deadline ?? 0));
+  const limited = wrapUp.deadline !== null;
   const [code, setCode] = useState<string | null>(null);
   const group = useRef<HTMLDivElement>(null);
   useEffect(() => group.current?.querySelector<HTMLElement>("[role=radio]")?.focus(), []);
 
   const done = (event: FormEvent | KeyboardEvent) => {
     event.preventDefault();
-    if (code !== null || wrapUp.codes.length === 0) void desk.command("wrap_up", { code: code ?? "" });
+    if (code !== null || wrapUp.codes.length === 0)
+      void desk.command("wrap_up", { code: code ?? "", contact: wrapUp.contact });
   };
 
   return (
@@ -28,14 +30,16 @@ export function WrapUpPanel({ wrapUp, contact }: { wrapUp: WrapUp; contact: Desk
             <Title order={2} size="h3">
               What was it about?
             </Title>
-            <Text
-              className="figures"
-              c={left <= 10 ? "var(--mantine-color-error)" : "dimmed"}
-              role="timer"
-              aria-label={`${spoken(left)} of wrap-up left`}
-            >
-              {clock(left)} left
-            </Text>
+            {limited && (
+              <Text
+                className="figures"
+                c={left <= 10 ? "var(--mantine-color-error)" : "dimmed"}
+                role="timer"
+                aria-label={`${spoken(left)} of wrap-up left`}
+              >
+                {clock(left)} left
+              </Text>
+            )}
           </Group>
           {contact !== null && (
             <Text c="dimmed">
@@ -64,8 +68,21 @@ export function WrapUpPanel({ wrapUp, contact }: { wrapUp: WrapUp; contact: Desk
           </Radio.Group>
           <Group justify="space-between" wrap="nowrap">
             <Text size="sm" c="dimmed">
-              When the time is over, the contact closes without a code.
+              {limited && "When the time is over, the contact closes without a code."}
             </Text>
+            {limited && wrapUp.extensions > 0 && (
+              <Button
+                variant="default"
+                size="md"
+                flex="none"
+                loading={busy.has("extend")}
+                disabled={link !== "open"}
+                onClick={() => void desk.command("extend", { contact: wrapUp.contact })}
+                data-testid="wrapup-extend"
+              >
+                More time
+              </Button>
+            )}
             <Button
               type="submit"
               size="md"

@@ -41,6 +41,10 @@ export function Header() {
       openDesk()?.notify("You are in a call. Hang up first, then log out.");
       return;
     }
+    if (openDesk()?.view.snapshot?.conversations.some((chat) => chat.state !== "wrap-up")) {
+      openDesk()?.notify("Somebody is writing with you. End the conversation first, then log out.");
+      return;
+    }
     setBusy(true);
     setFailed(false);
     try {
