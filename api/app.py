@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from api import errors
+from api import errors, things
 from api.auth import Guard
 from api.pages import Pages
 from api.ports import Surface
-from api.routes import contacts, desk, floor, operations, records, reports, session, stream
+from api.routes import configuration, contacts, desk, floor, operations, records, reports, session, stream
 
 MAX_BODY = 1024 * 1024
 POLICY = (
@@ -59,6 +60,7 @@ def create_app(surface: Surface) -> FastAPI:
         session.router,
         records.router,
         reports.router,
+        configuration.router,
         contacts.router,
         floor.router,
         desk.router,
@@ -66,6 +68,25 @@ def create_app(surface: Surface) -> FastAPI:
         operations.router,
     ):
         app.include_router(router)
+    _describe(app)
     # No mount: a known address with a wrong method must stay 405.
     app.router.default = Pages(surface.pages)
     return app
+
+
+def _describe(app: FastAPI) -> None:
+    """OpenAPI with the types of configured things, which are no pydantic models."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            found = plain()
+            known: dict[str, Any] = found["components"]["schemas"]
+            ours = things.schemas()
+            if known.keys() & ours.keys():
+                raise ValueError(f"two types of the API have one name: {sorted(known.keys() & ours.keys())}")
+            found["components"]["schemas"] = dict(sorted((known | ours).items()))
+            app.openapi_schema = found
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -52,25 +52,6 @@ class IceServers(BaseModel):
     ice_servers: list[IceServer]
 
 
-class Named(BaseModel):
-    id: str
-    name: str
-
-
-class NamedList(BaseModel):
-    items: list[Named]
-
-
-class AgentItem(BaseModel):
-    id: str
-    name: str
-    display: str
-
-
-class AgentList(BaseModel):
-    items: list[AgentItem]
-
-
 class Contact(BaseModel):
     id: str
     channel: str

@@ -13,7 +13,8 @@ from api.ports import Surface
 def document() -> str:
     """The OpenAPI document as text, the same at every time."""
     nobody = cast(Any, None)  # describing calls no port
-    app = create_app(Surface(nobody, nobody, nobody, nobody, nobody, nobody, nobody, pages=None, secure_cookies=True))
+    ports = dict.fromkeys(Surface.__struct_fields__, nobody)
+    app = create_app(Surface(**{**ports, "secure_cookies": True, "session_hours": 12.0}))
     return json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -11,17 +11,16 @@ import msgspec
 
 from api.channel import Action, ContactNow, Done, Happened, Message, NewContact, Place, Said
 from api.models import (
-    AgentItem,
     ContactDetail,
     ContactPage,
     Health,
     IceServer,
-    Named,
     RecordingDetail,
     RecordingPage,
     User,
 )
 from api.report_models import AgentReport, BehindPage, Interval, QueueReport, Realtime, Report
+from api.things import Thing
 from api.work import AgentNow, Broadcast, OfferItem, QueueNow, StateChange
 
 
@@ -59,10 +58,6 @@ class Store(Protocol):
     async def recording(self, id: str) -> RecordingDetail | None: ...
 
     async def audio(self, id: str) -> Audio | None: ...
-
-    async def queues(self) -> list[Named]: ...
-
-    async def agents(self) -> list[AgentItem]: ...
 
 
 class ReportSearch(msgspec.Struct, frozen=True):
@@ -104,6 +99,19 @@ class Audio(Protocol):
     async def read(self, offset: int, length: int) -> bytes: ...
 
     def close(self) -> None: ...
+
+
+class Configuration(Protocol):
+    """What is configured, by section of the document; every method may raise ApiError."""
+
+    async def things(self, section: str) -> list[Thing]: ...
+
+    async def thing(self, section: str, id: str) -> Thing | None: ...
+
+    async def put(self, section: str, id: str, data: dict[str, Any], by: str, expected: int | None, *, new: bool) -> Thing:
+        """A thing anew; 409 when it exists and should be `new`, 412 when its version is not the one that was expected."""
+
+    async def remove(self, section: str, id: str, by: str, expected: int | None) -> None: ...
 
 
 class DeskSession(Protocol):
@@ -195,6 +203,7 @@ class Surface(msgspec.Struct, frozen=True):
     contacts: Contacts
     floor: Floor
     reports: Reports
+    configuration: Configuration
     pages: Path | None
     secure_cookies: bool
     session_hours: float = 12.0

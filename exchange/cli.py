@@ -1,7 +1,7 @@
 """The command line `switchroom`. Imports happen inside the commands, so that each starts as fast as it can.
 
-Exit codes: 0 done; 1 not done (the sentence says why); 2 wrong usage or settings; 3 already running; 4 something does not
-start.
+Exit codes: 0 done; 1 not done (the sentence says why); 2 wrong usage or settings, and of `config plan`: something would
+change; 3 already running; 4 something does not start.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ app = typer.Typer(
 )
 flow = typer.Typer(help="Flow documents.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(flow, name="flow")
+
+config = typer.Typer(
+    help="Queues, agents and all other routing rules as one document.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(config, name="config")
 
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Directory that holds everything.")]
 
@@ -155,6 +160,74 @@ def flow_check(
     if problems:
         raise typer.Exit(1)
     typer.echo(f"{file} can be run.")
+
+
+Document = Annotated[Path, typer.Argument(metavar="FILE", help="The document, YAML; - is the standard input.")]
+
+
+@config.command("export")
+def config_export(data: Data = None) -> None:
+    """Print the document in force, as YAML."""
+    from exchange.configuration import command
+
+    try:
+        typer.echo(command.export(_data(data)), nl=False)
+    except command.CommandError as error:
+        _fail(str(error), 1)
+
+
+@config.command("check")
+def config_check(file: Document) -> None:
+    """Check a document without an exchange; exit code 1 when it could not be taken."""
+    from acd.errors import BadDocument
+    from exchange.configuration import command
+
+    try:
+        problems = command.checked(file)
+    except BadDocument as error:
+        problems = error.problems
+    except command.CommandError as error:
+        _fail(str(error), 1)
+    for problem in problems:
+        typer.echo(f"{'error' if problem.blocks else 'warning'}: {problem}")
+    if any(problem.blocks for problem in problems):
+        raise typer.Exit(1)
+    typer.echo(f"{file} can be taken.")
+
+
+@config.command("plan")
+def config_plan(file: Document, data: Data = None) -> None:
+    """Say what a document would change; exit code 0: nothing, 2: something, 1: it cannot be taken."""
+    _configure(file, data, apply=False)
+
+
+@config.command("apply")
+def config_apply(file: Document, data: Data = None) -> None:
+    """Make a document the one in force, all or nothing; exit code 1 when nothing was done."""
+    _configure(file, data, apply=True)
+
+
+def _configure(file: Path, data: Path | None, *, apply: bool) -> None:
+    from acd.errors import BadDocument
+    from exchange.configuration import command
+
+    try:
+        wanted, lines = command.read(file)
+        planned = (command.apply if apply else command.plan)(_data(data), wanted)
+    except BadDocument as error:
+        for sentence in command.problems(error):
+            typer.echo(sentence)
+        _fail(f"{file} cannot be taken.", 1)
+    except command.CommandError as error:
+        _fail(str(error), 1)
+    for line in command.report(planned, lines):
+        typer.echo(line)
+    if command.blocked(planned):
+        _fail(planned.refused or f"{file} cannot be taken: see above.", 1)
+    if planned.applied:
+        typer.echo("It is in force now.")
+    elif planned.changes:
+        raise typer.Exit(2)
 
 
 def _data(given: Path | None) -> Path:

@@ -1,4 +1,4 @@
-"""The first accounts, and the demo: agents, queues, entry point 5000, idle codes. Written once; what exists stays as it is."""
+"""The first accounts, and the demo: its configuration (demo.yaml) and its flow. Written once; what exists stays as it is."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from acd.model import AgentConfig, Channel, ChannelCapacity, Code, Need, ProfileConfig, QueueConfig
+from acd.document import Document
 from api.auth import hash_password
-from exchange.brain.flows import KIND_FLOW as KIND_FLOW
+from exchange.brain.flows import KIND_FLOW
+from exchange.configuration import kept, text
 from storage.queries import Queries
 
 log = structlog.get_logger()
@@ -19,13 +20,10 @@ log = structlog.get_logger()
 ORDER_VARIABLE = "SWITCHROOM_DEMO_PASSWORD_FILE"
 """Names the file with the order in the exchange's environment."""
 
-KIND_QUEUE = "queue"
-KIND_AGENT = "agent"
-KIND_PROFILE = "profile"
-KIND_IDLE_CODES = "idle-codes"
-KIND_ENTRY_POINT = "entry-point"
 
+FLOW = "demo"
 DEMO_FLOW = Path(__file__).parents[1] / "ivr" / "demo.yaml"
+DEMO_CONFIGURATION = Path(__file__).with_name("demo.yaml")
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -36,21 +34,6 @@ class Account(msgspec.Struct, frozen=True):
     role: str
 
 
-class EntryPointConfig(msgspec.Struct, frozen=True):
-    """A number that can be dialled, and the flow that it runs; or an address of a digital channel, and its queue."""
-
-    id: str
-    number: str
-    flow: str = ""
-    web: bool = False
-    """Whether anybody with a browser may call it."""
-    channel: Channel = "voice"
-    queue: str = ""
-    priority: int = 5
-    need: Need = Need()
-    """Of the contacts of a digital channel, which have no flow yet."""
-
-
 ADMIN = Account("admin", "Admin", "admin")
 DEMO_ACCOUNTS = (
     Account("agent1", "Agent One", "agent"),
@@ -58,19 +41,11 @@ DEMO_ACCOUNTS = (
     Account("supervisor", "Supervisor", "supervisor"),
     ADMIN,
 )
-IDLE_CODES = [Code("break", "Break"), Code("training", "Training"), Code("admin", "Admin work")]
-WRAP_UP_CODES = (Code("solved", "Solved"), Code("callback", "Call back"), Code("other", "Other"))
-QUEUES = [
-    QueueConfig("sales", "Sales", wrap_up_codes=(Code("sold", "Sold"), *WRAP_UP_CODES[1:])),
-    QueueConfig("support", "Support", wrap_up_codes=WRAP_UP_CODES),
-]
-ENTRY_POINT = EntryPointConfig("5000", "5000", "demo", web=True)
-CHAT = EntryPointConfig("chat", "chat", channel="chat", queue="support")
-BLENDED = ProfileConfig(
-    "blended",
-    "A call and three chats",
-    {"voice": ChannelCapacity(1, beside=("chat",)), "chat": ChannelCapacity(3, beside=("voice",))},
-)
+
+
+def configuration() -> Document:
+    """The demo's configuration."""
+    return text.parse(DEMO_CONFIGURATION.read_text(encoding="utf-8"))[0]
 
 
 class SeedOrder(msgspec.Struct, frozen=True):
@@ -119,22 +94,9 @@ async def seed(queries: Queries, order: SeedOrder) -> list[str]:
 
 
 async def _configure(queries: Queries) -> None:
-    documents: list[tuple[str, str, str]] = [
-        (KIND_FLOW, ENTRY_POINT.flow, DEMO_FLOW.read_text(encoding="utf-8")),
-        (KIND_IDLE_CODES, "all", _json(IDLE_CODES)),
-        *((KIND_QUEUE, queue.id, _json(queue)) for queue in QUEUES),
-        *(
-            (KIND_AGENT, a.name, _json(AgentConfig(a.name, a.display, profile=BLENDED.id)))
-            for a in DEMO_ACCOUNTS
-            if a.role == "agent"
-        ),
-        *((KIND_ENTRY_POINT, entry.id, _json(entry)) for entry in (ENTRY_POINT, CHAT)),
-        (KIND_PROFILE, BLENDED.id, _json(BLENDED)),
-    ]
+    documents = [(KIND_FLOW, FLOW, DEMO_FLOW.read_text(encoding="utf-8"))]
+    for (section, id), thing in kept.things(configuration()).items():
+        documents.append((kept.kind_of(section), id, msgspec.json.encode(thing).decode()))
     for kind, id, body in documents:
         if await queries.document(kind, id) is None:
             await queries.put_document(kind, id, body)
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()

@@ -70,10 +70,10 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
-def read(text: str) -> Any:
+def read(text: str, most: int = MAX_CHARACTERS) -> Any:
     """The document's data; raises FlowError with one Problem that names the line."""
-    if len(text) > MAX_CHARACTERS:
-        raise FlowError([Problem("too-big", "", f"The document has {len(text):,} characters; {MAX_CHARACTERS:,} are allowed.")])
+    if len(text) > most:
+        raise FlowError([Problem("too-big", "", f"The document has {len(text):,} characters; {most:,} are allowed.")])
     try:
         loader = _Loader(text)
         try:

@@ -145,6 +145,12 @@ class Queries:
         rows = await self._fetch("SELECT id, version, body FROM documents WHERE kind = $1 ORDER BY id, version", kind)
         return [(row["id"], row["version"], row["body"]) for row in rows]
 
+    async def newest_documents(self, kinds: list[str]) -> list[Row]:
+        """Kind, id, version, body, changed_by, created and deleted of the newest version of each document."""
+        return await self._fetch(
+            "SELECT DISTINCT ON (kind, id) * FROM documents WHERE kind = ANY($1) ORDER BY kind, id, version DESC", kinds
+        )
+
     async def put_document(self, kind: str, id: str, body: str) -> int:
         """A new version, unless the newest one says the same; the version's number."""
         async with self._database.connection() as connection, connection.transaction():

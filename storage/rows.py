@@ -19,6 +19,9 @@ class RowWrite(msgspec.Struct, frozen=True, array_like=True):
 
 
 STATEMENTS = {
+    "document": """
+        INSERT INTO documents (kind, id, version, body, changed_by, created, deleted)
+        VALUES ($1, $2, $3, $4, $5, to_timestamp($6), $7 <> 0) ON CONFLICT (kind, id, version) DO NOTHING""",
     "contact_arrived": """
         INSERT INTO contacts (id, channel, ani, dnis, display, entry_point, arrived, cad)
         VALUES ($1, $2, $3, $4, $5, $6, to_timestamp($7), $8::jsonb) ON CONFLICT (id) DO NOTHING""",
@@ -204,3 +207,8 @@ def broadcast_read(id: str, agent: str) -> RowWrite:
 def answer(asker: str, key: str, digest: bytes, at: float, status: int, body: dict[str, Any]) -> RowWrite:
     """What a request with an idempotency key was answered."""
     return RowWrite("answer", [asker, key, digest, at, status, json.dumps(body)])
+
+
+def document(kind: str, id: str, version: int, body: str, by: str, at: float, *, deleted: bool = False) -> RowWrite:
+    """A new version of a document, or the end of one."""
+    return RowWrite("document", [kind, id, version, body, by, at, int(deleted)])

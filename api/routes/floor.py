@@ -56,7 +56,7 @@ async def set_state(user: Overseer, floor: Port, id: str, change: StateChange, k
     return await floor.set_state(user, id, change, key)
 
 
-@router.get("/queues/{id}", responses=failures(404))
+@router.get("/queues/{id}/now", responses=failures(404))
 async def queue(user: Overseer, floor: Port, id: str) -> QueueNow:
     """A queue with its figures of this moment."""
     return floor.queue(id)

@@ -1,4 +1,4 @@
-"""Contacts, recordings, and the lists that searches choose from."""
+"""Contacts and recordings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from api.auth import needs
 from api.errors import ApiError, answer, failures
-from api.models import AgentList, ContactDetail, ContactPage, NamedList, RecordingDetail, RecordingPage, User
+from api.models import ContactDetail, ContactPage, RecordingDetail, RecordingPage, User
 from api.ports import Audio, Search, Surface
 
 router = APIRouter(prefix="/api/v1", tags=["records"], responses=failures(401, 403, 422, 503))
@@ -141,15 +141,3 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     if first > last:
         raise ApiError(416, "no-such-range", f"There are only {size} bytes.")
     return first, last
-
-
-@router.get("/queues")
-async def queues(user: Anybody, parts: Parts) -> NamedList:
-    """All queues."""
-    return NamedList(items=await parts.store.queues())
-
-
-@router.get("/agents")
-async def agents(user: Overseer, parts: Parts) -> AgentList:
-    """All agents."""
-    return AgentList(items=await parts.store.agents())

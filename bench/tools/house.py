@@ -9,9 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from acd.document import EntryPointConfig
 from acd.model import AgentConfig, Code, Membership, QueueConfig
 from api.auth import hash_password
-from exchange import demo, rundir
+from exchange import rundir
+from exchange.brain.flows import KIND_FLOW
 from storage.database import Database
 from storage.queries import Queries
 from tests.tools.postgres import PostgresServer
@@ -87,13 +89,13 @@ async def _write(queries: Queries, agents: int, flows: Mapping[str, str]) -> Non
     secret = hash_password(PASSWORD)
     for name in agent_names(agents):
         await queries.put_user(name, name, name.capitalize(), "agent", secret)
-        await queries.put_document(demo.KIND_AGENT, name, encoded(AgentConfig(name, name, (Membership(QUEUE),))))
+        await queries.put_document("agent", name, encoded(AgentConfig(name, name, (Membership(QUEUE),))))
     queue = QueueConfig(QUEUE, "Bench", wrap_up_codes=(Code("done", "Done"),))
-    await queries.put_document(demo.KIND_QUEUE, QUEUE, encoded(queue))
+    await queries.put_document("queue", QUEUE, encoded(queue))
     more = [(number, f"bench-{number}", text) for number, text in flows.items()]
     for number, flow, text in ((PROMPT, "bench-prompt", _PROMPT_FLOW), (WAIT, "bench-wait", _WAIT_FLOW), *more):
-        await queries.put_document(demo.KIND_FLOW, flow, text)
-        await queries.put_document(demo.KIND_ENTRY_POINT, number, encoded(demo.EntryPointConfig(number, number, flow)))
+        await queries.put_document(KIND_FLOW, flow, text)
+        await queries.put_document("entry-point", number, encoded(EntryPointConfig(number, number, flow)))
 
 
 @asynccontextmanager

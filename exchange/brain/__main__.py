@@ -12,12 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 import uvicorn
 import uvloop
 
-from acd.events import Configured
+from acd.document import Document
 from api.app import create_app
 from api.ports import Surface
 from exchange import certificates, settings
@@ -38,6 +37,7 @@ from exchange.brain.live import Live
 from exchange.brain.messages import ExchangeCommand, Shutdown, Standing, Status
 from exchange.brain.names import Names
 from exchange.brain.operations import Operations
+from exchange.brain.periods import Periods
 from exchange.brain.reports import FigureReports
 from exchange.brain.shell import Exchange
 from exchange.brain.store import Store
@@ -45,6 +45,8 @@ from exchange.brain.stream import Stream
 from exchange.brain.web import Tls, Web
 from exchange.brain.webcalls import WebCalls
 from exchange.brain.zones import server_zone
+from exchange.configuration.border import Configurator, told
+from exchange.configuration.keeper import Keeper
 from exchange.demo import seed_as_ordered
 from exchange.supervisor.spare import FLAG, wait_for_the_word
 from exchange.supervisor.table import Site
@@ -122,10 +124,11 @@ class Brain:
             )
             await doors.recall()
             exchange.put(records.Booted(gap))
-            if house.configured is None or _differs(house.configured, found.engine):
+            if house.configured is None or configuration.differs(house.configured, found.kept.document):
                 exchange.put(records.Routing(found.engine))
+            keeper = self._keep(stack, exchange, found)
             doors.contacts.take_up()
-            await self._live(stack, exchange, queries, found.flows, doors)
+            await self._live(stack, exchange, queries, found.flows, doors, keeper)
         return self.code
 
     async def _assemble(
@@ -187,8 +190,27 @@ class Brain:
             exchange, most=chosen.web_calls, a_minute=chosen.web_calls_a_minute, ice=self.ice.of
         )
 
+    def _keep(self, stack: contextlib.AsyncExitStack, exchange: Exchange, found: configuration.Configuration) -> Keeper:
+        """Who changes the configuration, and what follows from a change."""
+        periods = Periods(exchange.put)
+        stack.callback(periods.close)
+        periods.take(found.kept.document)
+
+        def taken(document: Document) -> None:
+            found.take(document)
+            periods.take(document)
+            exchange.desks.push_counts()
+
+        return Keeper(found.kept, exchange.house, exchange.ledger.put, lambda: found.flows, taken)
+
     async def _live(
-        self, stack: contextlib.AsyncExitStack, exchange: Exchange, queries: Queries, flows: list[Flow], doors: Doors
+        self,
+        stack: contextlib.AsyncExitStack,
+        exchange: Exchange,
+        queries: Queries,
+        flows: list[Flow],
+        doors: Doors,
+        keeper: Keeper,
     ) -> None:
         tasks = [
             exchange.group.create_task(exchange.ledger.run(), name="ledger"),
@@ -218,6 +240,7 @@ class Brain:
             doors.contacts,
             doors.floor,
             reports,
+            Configurator(keeper, queries),
             PAGES,
             secure,
             strict_transport=strict,
@@ -233,6 +256,8 @@ class Brain:
                     return Standing(**exchange.status())
                 case Shutdown():
                     self.stop.set()
+                case _:
+                    return await told(keeper, queries, command)
             return None
 
         control = ControlServer(
@@ -308,10 +333,6 @@ class Brain:
 
     def _card_addresses(self, exchange: Exchange) -> list[edge.CardAddress]:
         return [edge.CardAddress(name, str(self.site.run / f"{name}.ctl")) for name in exchange.cards.line_card_names]
-
-
-def _differs(one: Configured, other: Configured) -> bool:
-    return msgspec.structs.replace(one, at=0.0) != msgspec.structs.replace(other, at=0.0)
 
 
 async def _main(chosen: settings.Settings, site: Site) -> int:

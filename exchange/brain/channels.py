@@ -10,6 +10,7 @@ import structlog
 
 import acd.effects as decided
 import acd.events as routing
+from acd.document import EntryPointConfig
 from acd.model import ContactView, Need
 from api.channel import (
     Action,
@@ -33,7 +34,6 @@ from exchange.brain.details import Details
 from exchange.brain.house import House, Outcome
 from exchange.brain.ids import uuid7
 from exchange.brain.intake import Intake, settled
-from exchange.demo import EntryPointConfig
 from storage import rows
 from storage.conversations import Conversations
 from storage.errors import BadSearch, DatabaseAway

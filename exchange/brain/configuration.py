@@ -1,15 +1,17 @@
-"""The configuration in force: queues, agents, idle codes, entry points and flows, from their documents in the database."""
+"""The configuration in force: what the routing engine is told, entry points and flows, from their documents in the database."""
 
 from __future__ import annotations
 
 import msgspec
 import structlog
 
+from acd import document
+from acd.document import Document, EntryPointConfig
 from acd.events import Configured
-from acd.model import AgentConfig, Code, ProfileConfig, QueueConfig
-from exchange import demo
 from exchange.brain import flows
 from exchange.brain.shell import EntryPoint
+from exchange.configuration import kept
+from exchange.configuration.kept import Kept
 from ivr.document import Flow
 from storage.queries import Queries
 
@@ -17,39 +19,50 @@ log = structlog.get_logger()
 
 
 class Configuration(msgspec.Struct):
-    """What the documents say."""
+    """What the documents say; `entry_points` are by their numbers."""
 
-    engine: Configured
+    kept: Kept
     entry_points: dict[str, EntryPoint]
     flows: list[Flow]
-    addresses: dict[str, demo.EntryPointConfig] = {}
+    addresses: dict[str, EntryPointConfig] = {}
     """Entry points of digital channels, by id; they have no flows yet."""
+
+    @property
+    def engine(self) -> Configured:
+        """What the engine is told."""
+        return document.configured(self.kept.document)
+
+    def take(self, wanted: Document) -> None:
+        """Another document is in force."""
+        self.entry_points = entry_points(wanted, self.flows)
+        self.addresses = addresses(wanted)
 
 
 async def load(queries: Queries) -> Configuration:
     """Read the newest versions (of flows all: callers stay in the version they began)."""
-    queues = [msgspec.json.decode(body, type=QueueConfig) for body in await _newest(queries, demo.KIND_QUEUE)]
-    agents = [msgspec.json.decode(body, type=AgentConfig) for body in await _newest(queries, demo.KIND_AGENT)]
-    codes = [c for body in await _newest(queries, demo.KIND_IDLE_CODES) for c in msgspec.json.decode(body, type=list[Code])]
-    profiles = [msgspec.json.decode(body, type=ProfileConfig) for body in await _newest(queries, demo.KIND_PROFILE)]
-    entry_points, addresses = {}, {}
-    for body in await _newest(queries, demo.KIND_ENTRY_POINT):
-        config = msgspec.json.decode(body, type=demo.EntryPointConfig)
-        if config.channel != "voice":
-            addresses[config.id] = config
-        else:
-            entry_points[config.number] = EntryPoint(config.id, config.flow, config.web)
-    found = await flows.load(queries)
-    known = {flow.flow for flow in found}
-    for number, entry in list(entry_points.items()):
-        if entry.flow not in known:
+    usable = await flows.load(queries)
+    found = await kept.load(queries)
+    return Configuration(found, entry_points(found.document, usable), usable, addresses(found.document))
+
+
+def entry_points(wanted: Document, usable: list[Flow]) -> dict[str, EntryPoint]:
+    """Numbers that can be dialled: those whose flow can be used."""
+    known = {flow.flow for flow in usable}
+    found = {}
+    for entry in wanted.entry_points:
+        if entry.channel == "voice" and entry.flow in known:
+            found[entry.number] = EntryPoint(entry.id, entry.flow, entry.web)
+        elif entry.channel == "voice":
             log.error("entry point without a usable flow", entry_point=entry.id, flow=entry.flow)
-            del entry_points[number]
-    return Configuration(Configured(0, queues, agents, codes, profiles=profiles), entry_points, found, addresses)
+    return found
 
 
-async def _newest(queries: Queries, kind: str) -> list[str]:
-    newest: dict[str, str] = {}
-    for id, _, body in await queries.documents(kind):
-        newest[id] = body
-    return list(newest.values())
+def addresses(wanted: Document) -> dict[str, EntryPointConfig]:
+    """Entry points of digital channels, by id."""
+    return {entry.id: entry for entry in wanted.entry_points if entry.channel != "voice"}
+
+
+def differs(told: Configured, wanted: Document) -> bool:
+    """Whether the engine was told something else than the document says."""
+    known = msgspec.structs.replace(wanted, periods=(), entry_points=())
+    return document.of_configured(told) != known

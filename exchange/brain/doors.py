@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from acd.document import EntryPointConfig
 from exchange.brain import records
 from exchange.brain.answers import Answers
 from exchange.brain.broadcasts import Broadcasts
@@ -13,7 +14,6 @@ from exchange.brain.house import Outcome
 from exchange.brain.intake import Intake
 from exchange.brain.records import Record
 from exchange.brain.shell import Exchange
-from exchange.demo import EntryPointConfig
 from storage.conversations import Conversations
 from storage.log import EventLog
 from storage.queries import Queries

@@ -15,13 +15,11 @@ import msgspec
 from api.errors import ApiError
 from api.models import (
     Activity,
-    AgentItem,
     Contact,
     ContactDetail,
     ContactPage,
     Gap,
     Leg,
-    Named,
     Recording,
     RecordingDetail,
     RecordingPage,
@@ -158,15 +156,6 @@ class Store:
     async def _recording_row(self, id: str) -> queries.Row | None:
         found = _uuid(id)
         return await self._queries.recording(found) if found else None
-
-    # --- lists ----------------------------------------------------------------------------------------------------
-
-    async def queues(self) -> list[Named]:
-        return [Named(id=id, name=name) for id, name in self._queue_names().items()]
-
-    @at_the_border
-    async def agents(self) -> list[AgentItem]:
-        return [AgentItem(id=u.id, name=u.name, display=u.display) for u in await self._queries.users("agent")]
 
     # --- rows -----------------------------------------------------------------------------------------------------
 

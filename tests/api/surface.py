@@ -20,13 +20,11 @@ from api.channel import WHOLE, Action, ContactNow, Done, Happened, Message, NewC
 from api.errors import ApiError
 from api.models import (
     Activity,
-    AgentItem,
     Contact,
     ContactDetail,
     ContactPage,
     Health,
     IceServer,
-    Named,
     Recording,
     RecordingDetail,
     RecordingPage,
@@ -34,7 +32,10 @@ from api.models import (
 )
 from api.ports import Search, Surface
 from api.work import AgentNow, Broadcast, OfferItem, QueueNow, StateChange
+from storage.errors import DatabaseAway
+from storage.queries import User as Account
 from tests.api.scripted_reports import ScriptedReports
+from tests.exchange.configuration.office import Office, People
 
 PASSWORD = "correct-horse-7"
 HASH = hash_password(PASSWORD)
@@ -42,6 +43,13 @@ USERS = {
     "agent1": User(id="a1", name="agent1", display="Agent One", role="agent"),
     "supervisor": User(id="s1", name="supervisor", display="Super Visor", role="supervisor"),
     "admin": User(id="ad", name="admin", display="Admin", role="admin"),
+}
+CONFIGURED = {
+    "skills": {"german": "German"},
+    "queues": {"sales": {"name": "Sales"}, "support": {"name": "Support"}},
+    "teams": {"first": {"queues": ["sales", "support"]}},
+    "agents": {"a1": {"name": "Agent One", "team": "first", "skills": {"german": 5}}},
+    "entry_points": {"5000": {"flow": "demo"}},
 }
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 SOUND = bytes(range(256)) * 4096
@@ -106,6 +114,12 @@ class MemoryStore:
         self.sound = SOUND
         self.asked_for = 0
 
+    def fault(self) -> None:
+        """As `_check`, in the database's own words."""
+        if self.away:
+            raise DatabaseAway("away")
+        self._check()
+
     def _check(self) -> None:
         if self.away:
             raise ApiError(503, "database-away", "The database does not answer.")
@@ -156,13 +170,6 @@ class MemoryStore:
             return None
         self.sounds.append(Sound(self.sound))
         return self.sounds[-1]
-
-    async def queues(self) -> list[Named]:
-        return [Named(id="sales", name="Sales")]
-
-    async def agents(self) -> list[AgentItem]:
-        self._check()
-        return [AgentItem(id="a1", name="agent1", display="Agent One")]
 
 
 class ScriptedSession:
@@ -356,9 +363,10 @@ class World:
         self.reports = ScriptedReports()
         self.contacts = ScriptedContacts()
         self.floor = ScriptedFloor()
-        surface = Surface(
-            self.store, self.desks, self.operations, self.web_callers, self.contacts, self.floor, self.reports, pages, secure
-        )
+        self.office = Office(CONFIGURED, People(self.store.fault))
+        self.office.people.known = {u.id: Account(u.id, u.name, u.display, u.role, HASH) for u in USERS.values()}
+        ports = (self.store, self.desks, self.operations, self.web_callers, self.contacts, self.floor, self.reports)
+        surface = Surface(*ports, self.office.configurator, pages, secure)
         self.app: FastAPI = create_app(surface)
 
     def client(self, **headers: str) -> httpx2.AsyncClient:

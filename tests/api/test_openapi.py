@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any
 
 import pytest
 
-from api.openapi import document
+from api import openapi
 
 pytestmark = pytest.mark.unit
 
 SAVED = Path(__file__).parents[2] / "web" / "openapi.json"
 METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+document = functools.cache(openapi.document)
 
 
 def operations() -> list[tuple[str, dict[str, Any]]]:

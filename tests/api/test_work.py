@@ -35,7 +35,7 @@ WHO: list[tuple[str, str, Any, set[str]]] = [
     ("POST", "/offers/c1.1/decline", {}, {"agent1"}),
     ("GET", "/agents/a1/state", None, {"supervisor", "admin"}),
     ("POST", "/agents/a1/state", {"state": "idle"}, {"supervisor", "admin"}),
-    ("GET", "/queues/sales", None, {"supervisor", "admin"}),
+    ("GET", "/queues/sales/now", None, {"supervisor", "admin"}),
     ("POST", "/queues/sales/close", None, {"supervisor", "admin"}),
     ("POST", "/queues/sales/open", None, {"supervisor", "admin"}),
     ("POST", "/broadcasts", {"text": "Hello"}, {"supervisor", "admin"}),

@@ -14,7 +14,7 @@ from acd.model import AgentConfig, ChannelCapacity, ProfileConfig
 from api.app import create_app
 from api.auth import token_hash
 from api.models import User
-from api.ports import Operations, Reports, Surface
+from api.ports import Configuration, Operations, Reports, Surface
 from tests.api.surface import MemoryStore, ScriptedOperations
 from tests.exchange.brain.floor import Floor, Page, running_floor
 from tests.exchange.brain.story import AGENTS, CONFIGURED
@@ -58,6 +58,7 @@ class Border:
                 contacts=floor.doors.contacts,
                 floor=floor.doors.floor,
                 reports=cast(Reports, None),
+                configuration=cast(Configuration, None),
                 pages=None,
                 secure_cookies=False,
             )

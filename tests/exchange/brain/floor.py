@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from acd.document import EntryPointConfig
 from acd.model import AgentState
 from api.models import User
 from exchange.brain import records, recovery, tables
@@ -26,7 +27,6 @@ from exchange.brain.lines import Shop
 from exchange.brain.sessions import Session
 from exchange.brain.shell import EntryPoint, Exchange
 from exchange.brain.webcalls import WebCalls
-from exchange.demo import CHAT
 from media.control import desk, edge, line
 from storage.conversations import Conversations
 from storage.log import EventLog
@@ -36,6 +36,8 @@ from tests.exchange.brain.fake_cards import DeskCard, Edge, LineCard, Speech, Va
 from tests.exchange.brain.stored import Written
 from tests.exchange.brain.story import CONFIGURED, new_house
 from tests.exchange.brain.test_ledger import LoopClock, QueueLog
+
+CHAT = EntryPointConfig("chat", "chat", channel="chat", queue="support")
 
 
 class MemoryLog(QueueLog):

@@ -15,14 +15,15 @@ from acd.model import AgentConfig, AgentView
 from exchange.brain import records
 from exchange.brain.house import House, Outcome, Talk, freeze, thaw
 from exchange.brain.records import Input, Record, Source
-from exchange.demo import IDLE_CODES, QUEUES
+from exchange.demo import configuration
 from ivr import effects as flow
 from ivr.document import Flow, packaged, parse
 from ivr.inputs import CommandDone, CommandFailed, CommandResult, Digits, Done, Played, Recorded
 from ivr.runner import Runner
 
 AGENTS = ["agent1", "agent2"]
-CONFIGURED = routing.Configured(0.0, QUEUES, [AgentConfig(id, id.title()) for id in AGENTS], IDLE_CODES)
+QUEUES = [msgspec.structs.replace(queue, hours="") for queue in configuration().queues]
+CONFIGURED = routing.Configured(0.0, QUEUES, [AgentConfig(id, id.title()) for id in AGENTS], list(configuration().idle_codes))
 DEMO = parse(packaged("demo"))
 
 

@@ -163,7 +163,7 @@ async def test_a_queue_that_takes_nobody_rejects() -> None:
         assert (status, code) == (409, "queue-closed")
         assert [row[2] for row in border.floor.log.written("contact_ended")] == ["rejected"]
         assert await border.post("/contacts", {"channel": "chat", "entry_point": "chat"}, key="k") == (status, code)
-        assert (await border.ask("GET", "/queues/support"))[1]["closed"]
+        assert (await border.ask("GET", "/queues/support/now"))[1]["closed"]
         assert (await border.post("/queues/support/open"))[0] == 200
         assert await border.chat()
 
