@@ -38,6 +38,8 @@ class Wrapping(msgspec.Struct):
     talk: int
     seconds: float
     code: str
+    extended: float = 0.0
+    """The limit that will be extended."""
 
 
 class State(msgspec.Struct):

@@ -14,14 +14,14 @@ import msgspec
 from acd import effects, events
 from acd.effects import Effect
 from acd.events import Event
-from acd.model import AgentState, Target
+from acd.model import Target
 from acd.simulation.plans import Amendment, Habits, Place, Plan, Stay
 from acd.simulation.presence import Presence
 from acd.simulation.seen import OfferSeen, Seen
 from acd.simulation.survival import Wait
 
 KEPT = 2_000
-"""Newest observations kept by queue and kind, so that a shadow that runs for ever does not grow."""
+"""Newest observations that are kept at least, by queue and kind."""
 
 CONTINUES = frozenset({"overflow", "moved", "callback"})
 """A visit that ended so goes on as another one, if another one begins at once: the rules' doing, not the customer's."""
@@ -49,7 +49,8 @@ class Watch(msgspec.Struct):
 class Observer:
     """Takes what happened in order (`see`), and tells what is new in `fresh`, `learned` and `timeline`."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
         self.habits: dict[str, Habits] = {}
         self.presence = Presence()
         self.watches: dict[str, Watch] = {}
@@ -180,8 +181,8 @@ class Observer:
         stay.seen, stay.ended = seconds, True
         habits = self._habits(stay.places[0].queue)
         if stay.callback is None:
-            _keep(habits.patience, Wait(seconds, left))
-            _keep(habits.out, Wait(seconds, out))
+            self._keep(habits.patience, Wait(seconds, left))
+            self._keep(habits.out, Wait(seconds, out))
         self.learned.append(watch.plan.contact)
 
     def _habits(self, queue: str) -> Habits:
@@ -211,7 +212,7 @@ class Observer:
         stay = watch.plan.stays[-1]
         if watch.offered is not None and effect.offer and stay.ring is None:
             stay.ring = at - watch.offered
-            _keep(self._habits(effect.queue).rings, stay.ring)
+            self._keep(self._habits(effect.queue).rings, stay.ring)
         watch.assigned, watch.offered, watch.dialling = at, None, effect.callback
         if not stay.ended:
             self._end_of_wait(watch, stay, at - watch.began, left=False, out=False)
@@ -223,7 +224,7 @@ class Observer:
         seconds, stay = at - watch.assigned, watch.plan.stays[-1]
         if effect.state == "answered":
             stay.dial, watch.assigned = seconds, at
-            _keep(self._habits(stay.places[0].queue).dials, seconds)
+            self._keep(self._habits(stay.places[0].queue).dials, seconds)
         else:
             stay.dial = -max(seconds, 0.001)
         watch.dialling = False
@@ -241,7 +242,7 @@ class Observer:
         if effect.why in {"agent", "customer", "system", "flow", "transferred"} and not watch.dialling:
             stay.talked += at - watch.assigned
             stay.talk = stay.talked
-            _keep(self._habits(stay.places[0].queue).talks, stay.talk)
+            self._keep(self._habits(stay.places[0].queue).talks, stay.talk)
             self.learned.append(effect.contact)
 
     def _segment_ended(self, at: float, effect: effects.SegmentEnded) -> None:
@@ -252,7 +253,7 @@ class Observer:
         stay = watch.plan.stays[index]
         if effect.how in {"handled", "transferred"}:
             stay.wrap_up, stay.code = effect.wrap_up, effect.code
-            _keep(self._habits(stay.places[0].queue).wrap_ups, effect.wrap_up)
+            self._keep(self._habits(stay.places[0].queue).wrap_ups, effect.wrap_up)
         self._drop_if_over(watch)
 
     def _final(self, at: float, effect: effects.ContactFinal) -> None:
@@ -270,17 +271,15 @@ class Observer:
         if watch.plan.over and not watch.segments:
             self.watches.pop(watch.plan.contact, None)
 
+    def _keep(self, values: list[Any], value: float | Wait) -> None:
+        values.append(value)
+        if len(values) > 2 * self._kept:
+            del values[: -self._kept]
+
     # --- agents ---------------------------------------------------------------------------------------------------
 
     def _agent_changed(self, at: float, effect: effects.AgentChanged) -> None:
-        state: AgentState = effect.state
-        self.presence.state(effect.agent, state, effect.code)
-
-
-def _keep(values: list[float] | list[Wait], value: object) -> None:
-    values.append(value)  # type: ignore[arg-type]
-    if len(values) > 2 * KEPT:
-        del values[:-KEPT]
+        self.presence.state(at, effect.agent, effect.state, effect.code)
 
 
 _SEE: dict[type[Any], Callable[[Observer, float, Any], None]] = {

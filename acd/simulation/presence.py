@@ -111,13 +111,25 @@ class Presence(msgspec.Struct):
         """An offer that came at `since` was not taken."""
         self.misses.append((agent, since))
 
-    def state(self, agent: str, state: AgentState, code: str = "") -> None:
-        """The agent's state is new."""
-        self._of(agent).state = state
+    def state(self, at: float, agent: str, state: AgentState, code: str = "") -> None:
+        """The agent's state is new; one of whom no event told has been here since before the first event."""
+        person = self.people.get(agent)
+        if person is None:
+            person = self._of(agent)
+            if state != "logged-out":
+                self._assume(at, agent, person, state, code)
+        person.state = state
+
+    def _assume(self, at: float, agent: str, person: Person, state: AgentState, code: str) -> None:
+        person.here = True
+        person.reach = [events.AgentReachable(at, agent, True)]
+        idle = state == "idle"
+        person.chosen = events.AgentStateChosen(at, agent, "idle" if idle else "available", code if idle else "")
+        self.fresh += [events.AgentLoggedIn(at, agent), *person.reach, person.chosen]
 
     def settle(self, at: float) -> list[Event]:
-        """After a record: who is away now, and who is back."""
-        found: list[Event] = []
+        """After a record: who is away now, who is back, and of whom was heard for the first time."""
+        found = self.take()
         for agent, since in self.misses:
             person = self._of(agent)
             if not person.away:

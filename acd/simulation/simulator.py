@@ -242,7 +242,10 @@ class Simulator:
             if work.state == "wrap-up" and work.until is not None and work.extensions_left:
                 ref = f"{work.contact} {effect.agent}"
                 wrapping = self._wrapping.get(ref)
-                if wrapping is not None and work.since + wrapping.seconds > work.until:
+                if wrapping is None or wrapping.extended == work.until:
+                    continue
+                if work.since + wrapping.seconds > work.until:
+                    wrapping.extended = work.until
                     self._plan(work.until - 0.001, EXTEND, ref, wrapping.talk)
 
     def _contact_changed(self, _: float, effect: effects.ContactChanged) -> None:
@@ -399,10 +402,7 @@ class Simulator:
     def _too_late(self, contact: str, talk: int) -> None:
         course = self._courses.get(contact)
         if course is not None and course.talks == talk and course.agent and not course.ending:
-            stay = course.plan.stays[course.stay]
-            if not stay.talked:  # nobody talks with them yet where they really are: nobody knows for how long
-                stay.ended = True
-            self._plan_end_of_talk(course)
+            self._plan_end_of_talk(course, now=not course.plan.stays[course.stay].ended)
 
     # --- plans ----------------------------------------------------------------------------------------------------
 
@@ -417,15 +417,17 @@ class Simulator:
             self._plan(course.began + self._manners.patience(contact, number, queue, beyond), LEAVE, contact, number)
             self._plan(course.began + self._manners.out(contact, number, queue, beyond), OUT, contact, number)
 
-    def _plan_end_of_talk(self, course: Course) -> None:
-        stay, contact = course.plan.stays[course.stay], course.plan.contact
-        talk = stay.talk
-        if talk is None and (stay.ended and not stay.talked):
+    def _plan_end_of_talk(self, course: Course, *, now: bool = False) -> None:
+        """When it is known, or never will be (`now`: nobody talks with them where they really are); else it is waited for."""
+        plan, contact = course.plan, course.plan.contact
+        stay, talk = plan.stays[course.stay], plan.stays[course.stay].talk
+        never = plan.over or stay.patience is not None or stay.out is not None or len(plan.stays) > course.stay + 1
+        if talk is None and (never or now):
             talk = self._manners.talk(contact, course.stay, course.queue, self.now - course.since)
         if talk is not None:
             course.ending = True
             self._plan(max(self.now, course.since + talk), DONE, contact, course.talks)
-        else:
+        elif not stay.ended:
             self._plan(self.now + self._late, LATE, contact, course.talks)
 
     def _next_stay(self, course: Course) -> None:
