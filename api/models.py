@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -120,6 +120,27 @@ class ContactDetail(Contact):
     segments: list[Segment]
     legs: list[Leg]
     recordings: list[str]
+
+
+class Sentence(BaseModel):
+    """One thing that happened to a contact, in words."""
+
+    at: datetime
+    kind: str
+    """The effect in the event log, e.g. `offer-made`, `nobody-for`, `offer-withdrawn`."""
+    text: str
+    agent: str = ""
+    queue: str = ""
+    offer: str = ""
+    decision: dict[str, Any] | None = None
+    """Of an offer or a "nobody": winner, runners-up with the keys that ranked them, the others counted by reason."""
+
+
+class ContactStory(BaseModel):
+    """What happened to a contact and why."""
+
+    contact: str
+    sentences: list[Sentence]
 
 
 class Activity(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from api.channel import Action, ContactNow, Done, Happened, Message, NewContact,
 from api.models import (
     ContactDetail,
     ContactPage,
+    ContactStory,
     Health,
     IceServer,
     RecordingDetail,
@@ -52,6 +53,10 @@ class Store(Protocol):
     async def contacts(self, search: Search) -> ContactPage: ...
 
     async def contact(self, id: str) -> ContactDetail | None: ...
+
+    async def story(self, id: str, zone: tzinfo) -> ContactStory | None:
+        """What happened to the contact and why; times in the sentences are of this zone."""
+        ...
 
     async def recordings(self, search: Search) -> RecordingPage: ...
 

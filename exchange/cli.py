@@ -12,6 +12,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from exchange.lab import commands
+
 app = typer.Typer(
     name="switchroom",
     help="A contact centre that a company can run itself.",
@@ -228,6 +230,9 @@ def _configure(file: Path, data: Path | None, *, apply: bool) -> None:
         typer.echo("It is in force now.")
     elif planned.changes:
         raise typer.Exit(2)
+
+
+commands.register(app)
 
 
 def _data(given: Path | None) -> Path:

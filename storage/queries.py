@@ -205,6 +205,18 @@ class Queries:
         """Who is calling, for the contacts that a restart finds open."""
         return await self._fetch("SELECT id, ani, dnis, display, cad FROM contacts WHERE id = ANY($1::uuid[])", ids)
 
+    async def events_about(self, contact: str, since: float, until: float | None) -> list[Row]:
+        """Events between two times whose effects name a contact, in order; with their effects."""
+        return await self._fetch(
+            'SELECT epoch, "offset", at, kind, body, effects, day FROM event_log'
+            " WHERE day >= (to_timestamp($2) AT TIME ZONE 'UTC')::date - 1 AND at >= $2 AND ($3::float8 IS NULL OR at <= $3)"
+            " AND ($3::float8 IS NULL OR day <= (to_timestamp($3) AT TIME ZONE 'UTC')::date + 1)"
+            " AND position(convert_to($1, 'UTF8') in effects) > 0 ORDER BY day, epoch, \"offset\"",
+            contact,
+            since,
+            until,
+        )
+
     async def decisions(self, contact: str) -> list[Row]:
         """A contact's decisions in their order, with the effects of their events; those of days that were dropped are gone."""
         return await self._fetch(

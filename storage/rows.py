@@ -77,6 +77,10 @@ STATEMENTS = {
             peaks_left = $13::jsonb, peaks_right = $14::jsonb, peaks_per_second = $15, left_file = NULL, right_file = NULL
         WHERE id = $1""",
     "recording_failed": "UPDATE recordings SET state = 'failed', problem = $2 WHERE id = $1 AND state <> 'stored'",
+    "shadow_begun": "DELETE FROM shadow_waits WHERE run <> $1",
+    "shadow_wait": """
+        INSERT INTO shadow_waits (run, contact, queue, queued, waited, how, shadow_waited, shadow_how)
+        VALUES ($1, $2, $3, to_timestamp($4), $5, $6, $7, $8) ON CONFLICT DO NOTHING""",
     "decision": """
         INSERT INTO decisions (epoch, "offset", index, contact, kind, offer, agent, queue, made)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9)) ON CONFLICT DO NOTHING""",
@@ -212,3 +216,15 @@ def answer(asker: str, key: str, digest: bytes, at: float, status: int, body: di
 def document(kind: str, id: str, version: int, body: str, by: str, at: float, *, deleted: bool = False) -> RowWrite:
     """A new version of a document, or the end of one."""
     return RowWrite("document", [kind, id, version, body, by, at, int(deleted)])
+
+
+def shadow_begun(run: int) -> RowWrite:
+    """Another rule set is tried, or none: waits of earlier runs go."""
+    return RowWrite("shadow_begun", [run])
+
+
+def shadow_wait(
+    run: int, contact: str, queue: str, began: float, waited: float, how: str, shadow_waited: float, shadow_how: str
+) -> RowWrite:
+    """A contact's wait under the live rules and under the tried ones."""
+    return RowWrite("shadow_wait", [run, contact, queue, began, waited, how, shadow_waited, shadow_how])

@@ -6,13 +6,14 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from api.auth import needs
 from api.errors import ApiError, answer, failures
-from api.models import ContactDetail, ContactPage, RecordingDetail, RecordingPage, User
+from api.models import ContactDetail, ContactPage, ContactStory, RecordingDetail, RecordingPage, User
 from api.ports import Audio, Search, Surface
 
 router = APIRouter(prefix="/api/v1", tags=["records"], responses=failures(401, 403, 422, 503))
@@ -63,6 +64,19 @@ async def contact(user: Overseer, parts: Parts, id: str) -> ContactDetail:
     if found is None:
         raise ApiError(404, "no-such-contact", "There is no such contact.")
     found.now = await parts.contacts.now(user, found.id)
+    return found
+
+
+@router.get("/contacts/{id}/decisions", responses=failures(404))
+async def decisions(user: Overseer, parts: Parts, id: str, zone: Annotated[str, Query(max_length=64)] = "UTC") -> ContactStory:
+    """What happened to a contact and why, in sentences and as data; the times in the sentences are of the zone."""
+    try:
+        here = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ApiError(422, "invalid", "query.zone: say a time zone like Europe/Berlin.") from error
+    found = await parts.store.story(id, here)
+    if found is None:
+        raise ApiError(404, "no-such-contact", "There is no such contact.")
     return found
 
 

@@ -66,6 +66,7 @@ class Books:
         self._snapshot = position
         for kept in self._folds:
             await kept.begin(self._history)
+            await kept.instruct(self._queries)
         start = min([position, *(kept.position for kept in self._folds)])
         await self._go_to(start)
         log.info("the books are open", house=list(position), start=list(start), folds=[k.fold.name for k in self._folds])
@@ -186,6 +187,7 @@ class Books:
     async def _save_folds(self) -> None:
         async with self._saving:
             for kept in self._folds:
+                await kept.instruct(self._queries)
                 await kept.save()
 
     async def _from_time_to_time(self) -> None:

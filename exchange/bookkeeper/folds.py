@@ -8,7 +8,7 @@ twice or left out, whatever is written to the database by its rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from acd.effects import Effect
 from exchange.brain.records import Record
@@ -39,3 +39,15 @@ class Fold(Protocol):
 
     def restore(self, state: bytes) -> None:
         """Put back a state of this version; called at most once, before the first event."""
+
+
+@runtime_checkable
+class Instructed(Protocol):
+    """A fold that a document tells what to do; looked at before the first event and every few seconds."""
+
+    @property
+    def document(self) -> tuple[str, str]:
+        """Kind and id of the document."""
+
+    def told(self, version: int, body: str) -> None:
+        """Its newest version, whether known or not."""

@@ -8,11 +8,12 @@ import asyncpg
 import structlog
 
 from acd.effects import Effect
-from exchange.bookkeeper.folds import Fold
+from exchange.bookkeeper.folds import Fold, Instructed
 from exchange.brain.records import Record
 from storage.entries import BEGINNING, Position
 from storage.folds import FoldStates
 from storage.history import History
+from storage.queries import Queries
 from storage.rows import RowWrite
 
 log = structlog.get_logger()
@@ -55,6 +56,19 @@ class Kept:
             self.problem = f"The fold {self.fold.name} failed at {position.epoch}/{position.offset}: see the bookkeeper's log."
             return
         self.position = position
+
+    async def instruct(self, queries: Queries) -> None:
+        """Tell the fold what its document says; raises DatabaseAway."""
+        if not isinstance(self.fold, Instructed) or self.problem:
+            return
+        found = await queries.document(*self.fold.document)
+        if found is None:
+            return
+        try:
+            self.fold.told(*found)
+        except Exception:
+            log.exception("a fold cannot do as its document says", fold=self.fold.name)
+            self.problem = f"The fold {self.fold.name} cannot do as its document says: see the bookkeeper's log."
 
     async def save(self) -> None:
         """Keep what is new; raises DatabaseAway, and Superseded when another process keeps this fold."""

@@ -16,6 +16,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from acd import sentences
 from acd.document import Document
 from api.app import create_app
 from api.ports import Surface
@@ -227,7 +228,7 @@ class Brain:
         tasks.append(exchange.group.create_task(self._make_apology(exchange), name="apology"))
         tasks.append(exchange.group.create_task(self._speak_ahead(exchange, flows), name="prompts"))
         vault = Vault(self.site.vault, load_master_key(self.site.master_key))
-        store = Store(queries, lambda: vault, exchange.house.queue_names)
+        store = Store(queries, lambda: vault, exchange.house.queue_names, lambda: sentences.Names.of(exchange.house.configured))
         tls, strict = self._tls()
         secure = not self.settings.http.loopback or tls is not None
         operations = Operations(exchange, self.ice)

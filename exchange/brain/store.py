@@ -7,27 +7,32 @@ import functools
 import json
 import uuid
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
+from acd import sentences
+from acd.sentences import Names, Writer
 from api.errors import ApiError
 from api.models import (
     Activity,
     Contact,
     ContactDetail,
     ContactPage,
+    ContactStory,
     Gap,
     Leg,
     Recording,
     RecordingDetail,
     RecordingPage,
     Segment,
+    Sentence,
     User,
     Visit,
 )
 from api.ports import Search
+from exchange.brain import logged
 from media.vault.errors import VaultError
 from media.vault.store import StoredFile, Vault
 from storage import queries
@@ -35,6 +40,9 @@ from storage.errors import BadSearch, DatabaseAway
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+AFTERWARDS = 7200.0
+"""So long after a contact's end there may still be work about it."""
 
 
 def at_the_border(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
@@ -71,10 +79,17 @@ class Sound:
 class Store:
     """Queries and vault behind the API's port."""
 
-    def __init__(self, found: queries.Queries, vault: Callable[[], Vault], queue_names: Callable[[], dict[str, str]]) -> None:
+    def __init__(
+        self,
+        found: queries.Queries,
+        vault: Callable[[], Vault],
+        queue_names: Callable[[], dict[str, str]],
+        names: Callable[[], Names] = Names,
+    ) -> None:
         self._queries = found
         self._vault = vault
         self._queue_names = queue_names
+        self._names = names
 
     # --- people ---------------------------------------------------------------------------------------------------
 
@@ -122,6 +137,18 @@ class Store:
             legs=[_leg(leg) for leg in legs],
             recordings=recordings,
         )
+
+    @at_the_border
+    async def story(self, id: str, zone: tzinfo) -> ContactStory | None:
+        found = _uuid(id)
+        row = await self._queries.contact(found) if found else None
+        if found is None or row is None:
+            return None
+        until = row["ended"].timestamp() + AFTERWARDS if row["ended"] is not None else None
+        rows = await self._queries.events_about(found, row["arrived"].timestamp() - 1.0, until)
+        moments = [(event["at"], logged.decode(event["effects"])) for event in rows]
+        story = Writer(self._names(), zone).story(found, moments)
+        return ContactStory(contact=found, sentences=[_sentence(sentence) for sentence in story])
 
     # --- recordings -----------------------------------------------------------------------------------------------
 
@@ -185,6 +212,13 @@ class Store:
 
     def _queue_name(self, queue: str | None) -> str | None:
         return self._queue_names().get(queue, queue) if queue is not None else None
+
+
+def _sentence(sentence: sentences.Sentence) -> Sentence:
+    decision = msgspec.to_builtins(sentence.decision) if sentence.decision is not None else None
+    at = datetime.fromtimestamp(sentence.at, UTC)
+    parts = {"agent": sentence.agent, "queue": sentence.queue, "offer": sentence.offer}
+    return Sentence(at=at, kind=sentence.kind, text=sentence.text, decision=decision, **parts)
 
 
 def _user(found: queries.User) -> User:

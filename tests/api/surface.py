@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ from api.models import (
     Contact,
     ContactDetail,
     ContactPage,
+    ContactStory,
     Health,
     IceServer,
     Recording,
     RecordingDetail,
     RecordingPage,
+    Sentence,
     User,
 )
 from api.ports import Search, Surface
@@ -153,6 +155,11 @@ class MemoryStore:
     async def contact(self, id: str) -> ContactDetail | None:
         self._check()
         return ContactDetail(**contact("c1"), segments=[], legs=[], recordings=["r1"]) if id == "c1" else None
+
+    async def story(self, id: str, zone: tzinfo) -> ContactStory | None:
+        self._check()
+        said = Sentence(at=NOW, kind="nobody-for", text=f"Nobody got it, at {NOW.astimezone(zone):%H:%M}.")
+        return ContactStory(contact="c1", sentences=[said]) if id == "c1" else None
 
     async def recordings(self, search: Search) -> RecordingPage:
         self._check()
