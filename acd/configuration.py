@@ -36,8 +36,7 @@ def configure(floor: Floor, event: Configured) -> None:
         else:
             floor.queues[config.id] = Queue(config, old.history, old.visits, shut=old.shut)
     rebuild(floor)
-    for visit in floor.visits.values():
-        refresh(floor, visit)
+    refresh_all(floor)
     line_up(floor)
     floor.sweeps = []
     rules_may_hold(floor)
@@ -114,8 +113,7 @@ def amend_agent(floor: Floor, event: AgentAmended) -> None:
     if agent is None:
         agent = floor.agents[config.id] = Agent(config.id, since=floor.at)
     rebuild(floor)
-    for visit in floor.visits.values():
-        refresh(floor, visit)
+    refresh_all(floor)
     line_up(floor)
     floor.tell_agent(agent, event.by)
     seek_contact(floor, agent)
@@ -198,6 +196,13 @@ def serve(floor: Floor) -> None:
         for delay in queue.delays:
             mask |= delays[id][delay]
             queue.members.append(mask)
+
+
+def refresh_all(floor: Floor) -> None:
+    """Everybody's place, steps and need by the new rules; in the order of contacts, which a snapshot keeps."""
+    for contact in floor.contacts.values():
+        for visit in contact.visits:
+            refresh(floor, visit)
 
 
 def line_up(floor: Floor) -> None:

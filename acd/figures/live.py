@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from acd.figures.fold import Fold
-from acd.figures.measures import QUARTER, Quarter, VisitFigures, VisitKey, instant, quarter_of
+from acd.figures.measures import QUARTER, Quarter, VisitFigures, VisitKey, copied, instant, quarter_of
 from acd.figures.standing import QueueNow
 
 MOST = 100
@@ -40,13 +40,12 @@ def now(fold: Fold, at: float) -> Now:
 
 def quarters(fold: Fold, at: float) -> list[Quarter]:
     """The running quarter at this time, with the agents' times up to then; before it those that are over but that no effect
-    has closed yet. The fold does not change: the next effect may be of a time before this one."""
+    has closed yet. The fold does not change: the next effect may be of a time before this one. Copies: they do not change."""
     state = fold.state
     moment = max(state.now, instant(at))
-    kept = state.quarter
-    found = [Quarter(kept.start, kept.visits, kept.ends, kept.work, dict(kept.states))]
+    found = [copied(state.quarter)]
     last = quarter_of(moment)
-    for start in range(max(kept.end, last - MOST * QUARTER), last + 1, QUARTER):
+    for start in range(max(state.quarter.end, last - MOST * QUARTER), last + 1, QUARTER):
         found.append(Quarter(start, {key: VisitFigures(open=count) for key, count in state.open.items()}))
     for quarter in found:
         for id, agent in state.agents.items():

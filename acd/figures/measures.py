@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TypeVar
 
 import msgspec
@@ -104,6 +105,13 @@ def add(total: T, part: T) -> T:
         have, more = getattr(total, name), getattr(part, name)
         setattr(total, name, max(have, more) if name == "longest_ms" else have + more)
     return total
+
+
+def copied(quarter: Quarter) -> Quarter:
+    """The same figures, which do not change any more."""
+    visits = {key: copy(figures) for key, figures in quarter.visits.items()}
+    work = {key: copy(figures) for key, figures in quarter.work.items()}
+    return Quarter(quarter.start, visits, dict(quarter.ends), work, dict(quarter.states))
 
 
 def merge(total: Quarter, later: Quarter) -> None:

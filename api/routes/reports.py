@@ -109,7 +109,7 @@ async def realtime(
     found = await parts.reports.realtime(_split(of, by or ["queue"]))
     if user.role == "agent":
         found = found.model_copy(update={"queues": []})
-    return _json(found)
+    return await asyncio.to_thread(_json, found)
 
 
 @router.get("/contacts", response_model=BehindPage, responses={**_csv, **failures(404)})

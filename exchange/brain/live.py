@@ -11,13 +11,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
 
+import msgspec
 import structlog
 
 from acd.effects import Effect
 from acd.figures import live, standing
 from acd.figures.definitions import figures_of
 from acd.figures.fold import Fold
-from acd.figures.measures import Quarter, VisitKey, WorkKey, instant, merge, quarter_of
+from acd.figures.measures import Quarter, VisitKey, WorkKey, copied, instant, merge, quarter_of
 from acd.figures.sums import Group, agent_measures, fields, queue_measures, states_by, visits_by, work_by
 from api.ports import ReportSearch
 from api.report_models import AgentLive, QueueLive, Realtime
@@ -95,7 +96,12 @@ class Live:
             if row.epoch >= epoch:
                 break
             if row.kind == KIND:
-                self._feed(decode(row.body), logged.decode(row.effects))
+                try:
+                    record, decided = decode(row.body), logged.decode(row.effects)
+                except ValueError as error:
+                    log.error("figures leave out an event of another version", place=row.position, error=str(error))
+                    continue
+                self._feed(record, decided)
             count += 1
             if count % AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -123,7 +129,9 @@ class Live:
             if start > self._today.start:
                 self._today = Quarter(start)
             if quarter.start >= self._today.start:
-                merge(self._today, quarter)
+                total = copied(self._today)  # somebody may be reading the one before
+                merge(total, quarter)
+                self._today = total
 
     def _midnight(self, at: float) -> int:
         local = datetime.fromtimestamp(at, self._zone)
@@ -131,23 +139,37 @@ class Live:
 
     # --- out ------------------------------------------------------------------------------------------------------
 
-    def realtime(self, at: float, search: ReportSearch, names: Names) -> Realtime:
-        """Everything that is asked for, at this time."""
-        moment = live.now(self.fold, at)
+    def look(self, at: float) -> Look:
+        """Everything at this time, as copies: what is made of them may be made in a thread."""
         quarters = live.quarters(self.fold, at)
         midnight = self._midnight(at)
-        today = [q for q in (self._today, *quarters) if q.start >= midnight]
+        today = [quarter for quarter in (self._today, *quarters) if quarter.start >= midnight]
+        return Look(live.now(self.fold, at), quarters[-1:], today, midnight, self._zone, self._zone_name)
+
+
+class Look(msgspec.Struct, frozen=True):
+    """A moment."""
+
+    now: live.Now
+    interval: list[Quarter]
+    today: list[Quarter]
+    midnight: int
+    zone: tzinfo
+    zone_name: str
+
+    def report(self, search: ReportSearch, names: Names) -> Realtime:
+        """What is asked for of it."""
         by_state: dict[str, int] = {}
-        for agent in moment.agents.values():
+        for agent in self.now.agents.values():
             by_state[agent.state] = by_state.get(agent.state, 0) + 1
         return Realtime(
-            at=datetime.fromtimestamp(at, self._zone),
-            interval_start=datetime.fromtimestamp(quarters[-1].start, self._zone),
-            day_start=datetime.fromtimestamp(midnight, self._zone),
-            time_zone=self._zone_name,
+            at=datetime.fromtimestamp(self.now.at, self.zone),
+            interval_start=datetime.fromtimestamp(self.interval[0].start, self.zone),
+            day_start=datetime.fromtimestamp(self.midnight, self.zone),
+            time_zone=self.zone_name,
             agents_by_state=by_state,
-            queues=_queues(moment, quarters[-1:], today, search, names),
-            agents=_agents(moment, quarters[-1:], today, search, names, self._zone),
+            queues=_queues(self.now, self.interval, self.today, search, names),
+            agents=_agents(self.now, self.interval, self.today, search, names, self.zone),
         )
 
 

@@ -102,7 +102,7 @@ class FigureReports:
             raise ApiError(
                 503, "figures-not-ready", "The exchange has just started and is counting. Please try again in a moment."
             )
-        return self._live.realtime(self._now(), search, self._configured())
+        return await asyncio.to_thread(self._live.look(self._now()).report, search, self._configured())
 
     # --- when -----------------------------------------------------------------------------------------------------
 

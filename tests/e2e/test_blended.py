@@ -88,7 +88,7 @@ async def through(system: Switchroom, script: Path, watcher: Watcher) -> None:
         summary = await customers.end(90)
         assert (summary["finals"], summary["exit"]) == ({"handled": 2}, 0), summary
         await system.until(system.healthy, 60, "health")
-        queue = (await api.get("/api/v1/queues/support")).json()
+        queue = (await api.get("/api/v1/queues/support/now")).json()
         assert queue["offered"] == queue["open"] + sum(queue["ended"].values())
         assert (await api.delete(f"/api/v1/contacts/{call}")).status_code == 200
         assert (await caller.end())["tones"].get("880", 0) > 1

@@ -31,7 +31,7 @@ QUEUES = [
         "support",
         "Support",
         wrap_up=WrapUp("off"),
-        overflow=(Overflow("size", Target("voicemail"), over=6),),
+        overflow=(Overflow("wait", Target("queue", "sales"), over=300), Overflow("size", Target("voicemail"), over=6)),
         callback=CallbackRule(tries=2, retry_seconds=600),
     ),
     QueueConfig(

@@ -217,7 +217,7 @@ async def test_live_is_historical(database: Database, story: Story) -> None:
     state, writes = fold.save()
     await states.save("figures", Figures.version, log[half - 1][0], log[-1][0], state, writes)
     now = story.said[-1].at
-    shown = live.realtime(now, ReportSearch(by=("queue", "channel", "kind")), NAMES)
+    shown = live.look(now).report(ReportSearch(by=("queue", "channel", "kind")), NAMES)
     assert shown.day_start > datetime.fromtimestamp(story.said[0].at, UTC), "the story crosses midnight"
     for name, since in (("today", shown.day_start), ("interval", shown.interval_start)):
         of = ReportSearch(
