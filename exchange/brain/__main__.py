@@ -218,6 +218,7 @@ class Brain:
         tasks = [
             exchange.group.create_task(exchange.ledger.run(), name="ledger"),
             exchange.group.create_task(exchange.filing.run(), name="filing"),
+            exchange.group.create_task(doors.forget(), name="old keys"),
         ]
         tasks.append(exchange.group.create_task(exchange.books.watch(), name="books"))
         tasks.append(exchange.group.create_task(exchange.garbage.run(), name="garbage"))

@@ -14,7 +14,7 @@ from exchange.brain.garbage import put_off
 from exchange.brain.house import House, freeze, thaw
 from exchange.brain.records import KIND, REJECTED
 from storage.log import EventLog
-from storage.queries import Queries
+from storage.queries import Queries, Row
 
 log = structlog.get_logger()
 
@@ -58,7 +58,9 @@ async def recall_details(house: House, queries: Queries) -> dict[str, Details]:
     known = [view.id for view in house.engine.contacts()]
     known += [work.contact for agent in house.engine.agents() for work in agent.works]
     rows = await queries.open_contacts(list(dict.fromkeys([*house.talks, *known])))
-    return {
-        str(row["id"]): Details(row["ani"], row["dnis"], row["display"], msgspec.json.decode(row["cad"], type=dict[str, str]))
-        for row in rows
-    }
+    return {str(row["id"]): _details(row) for row in rows}
+
+
+def _details(row: Row) -> Details:
+    cad = msgspec.json.decode(row["cad"], type=dict[str, str])
+    return Details(row["ani"], row["dnis"], row["display"], cad, row["callback"])
