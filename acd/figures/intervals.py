@@ -22,10 +22,11 @@ def bounds(since: datetime, until: datetime, step: Step, zone: tzinfo) -> list[d
     while _name(first - QUARTER, step, zone) == _name(first, step, zone):
         first -= QUARTER
     found = [first]
-    tick = first
+    tick, name = first, _name(first, step, zone)
     while True:
         tick += QUARTER
-        if _name(tick, step, zone) != _name(tick - QUARTER, step, zone):
+        before, name = name, _name(tick, step, zone)
+        if name != before:
             found.append(tick)
             if tick >= last:
                 return [_utc(each) for each in found]

@@ -91,13 +91,15 @@ async def park(user: Anybody, contacts: Port, id: str, key: Key = "") -> Done:
 
 
 def _action(name: str, kind: type[Action], words: str, who: object) -> None:
-    """One request for each action, all alike."""
+    """One request for each action, all alike; without a body where nothing must be said."""
 
     async def act(user: User, contacts: Port, id: str, action: Action, key: Key = "") -> Done:
         return await contacts.act(user, id, action, key)
 
+    bare = not any(field.is_required() for field in kind.model_fields.values())
     act.__name__ = name
     act.__annotations__ |= {"user": who, "action": kind, "contacts": Port, "key": Key, "return": Done}
+    act.__defaults__ = (kind.model_validate({}), "") if bare else ("",)
     router.post(f"/{{id}}/{name}", description=words, responses=failures(404))(act)
 
 

@@ -39,7 +39,7 @@ async def accept(user: Worker, floor: Port, id: str, key: Key = "") -> Done:
 
 
 @router.post("/offers/{id}/decline", responses=failures(404, 409))
-async def decline(user: Worker, floor: Port, id: str, answer: Decline, key: Key = "") -> Done:
+async def decline(user: Worker, floor: Port, id: str, answer: Decline = Decline(), key: Key = "") -> Done:  # noqa: B008
     """The agent does not want the contact: it keeps its place."""
     return await floor.decline(user, id, answer.reason, key)
 

@@ -30,6 +30,8 @@ from storage.reader import Bell, LogReader
 log = structlog.get_logger()
 
 SNAPSHOT_EVERY = 20_000
+REPLAY_SECONDS = 0.5
+"""A snapshot comes sooner on a big floor: as soon as so much computing would be needed to replay what came since."""
 SAVE_SECONDS = 5.0
 SIZE_SECONDS = 60.0
 DROP_SECONDS = 600.0
@@ -54,6 +56,7 @@ class Books:
         self._size = LogSize()
         self._at = 0.0
         self._since_snapshot = 0
+        self._replay_seconds = 0.0
         self._snapshot = BEGINNING
         self._snapshot_at = self._snapshot_seconds = 0.0
         self._snapshot_bytes = 0
@@ -112,7 +115,7 @@ class Books:
             except Raised:
                 await self._begin_house_anew()
                 return
-        if self._since_snapshot >= SNAPSHOT_EVERY:
+        if self._since_snapshot >= SNAPSHOT_EVERY or self._replay_seconds >= REPLAY_SECONDS:
             try:
                 await self._make_snapshot()
             except DatabaseAway as error:
@@ -132,7 +135,9 @@ class Books:
             if row.position > self._mirror.position:
                 await self._know_flows(record)
                 self._since_snapshot += 1
+                began = time.thread_time()
                 effects = self._mirror.take(row, record)
+                self._replay_seconds += time.thread_time() - began
             if self._folds and row.effects is not None:
                 effects = logged.decode(row.effects)
         else:
@@ -166,7 +171,7 @@ class Books:
             except DatabaseAway:
                 await asyncio.sleep(1)
         self._mirror.begin_anew(house, position)
-        self._since_snapshot = 0
+        self._since_snapshot, self._replay_seconds = 0, 0.0
         self._reader.close()
         await self._go_to(min([position, *(kept.position for kept in self._folds)]))
 
@@ -179,7 +184,7 @@ class Books:
         position, started = self._mirror.position, time.monotonic()
         body = freeze(self._mirror.house)
         await self._history.save_snapshot(*position, body)
-        self._since_snapshot = 0
+        self._since_snapshot, self._replay_seconds = 0, 0.0
         self._snapshot, self._snapshot_at, self._snapshot_bytes = position, time.time(), len(body)
         self._snapshot_seconds = time.monotonic() - started
         log.info("snapshot", epoch=position.epoch, offset=position.offset, bytes=len(body), seconds=self._snapshot_seconds)

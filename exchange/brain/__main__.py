@@ -30,6 +30,7 @@ from exchange.brain.customers import PURPOSE, Customers
 from exchange.brain.desks import Desks
 from exchange.brain.doors import Doors
 from exchange.brain.filing import Filing
+from exchange.brain.garbage import Garbage
 from exchange.brain.house import House, Outcome
 from exchange.brain.ice import IceServers
 from exchange.brain.ledger import Ledger
@@ -113,6 +114,7 @@ class Brain:
             begin = self.live.begin(FoldStates(database), self.reports, events, events.epoch, clock.now)
             counting = exchange.group.create_task(begin, name="figures")
             stack.callback(counting.cancel)
+            exchange.garbage = stack.enter_context(Garbage(lambda: exchange.ledger.statistics().inputs))
             bell = await stack.enter_async_context(Bell(dsn))
             exchange.doors = doors = Doors(
                 exchange,
@@ -216,8 +218,10 @@ class Brain:
         tasks = [
             exchange.group.create_task(exchange.ledger.run(), name="ledger"),
             exchange.group.create_task(exchange.filing.run(), name="filing"),
+            exchange.group.create_task(doors.forget(), name="old keys"),
         ]
         tasks.append(exchange.group.create_task(exchange.books.watch(), name="books"))
+        tasks.append(exchange.group.create_task(exchange.garbage.run(), name="garbage"))
         await exchange.filing.recall()
         exchange.ledger.start_clock()
         exchange.desks.expect_return()

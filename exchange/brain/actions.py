@@ -100,6 +100,8 @@ def _event(by: User, view: ContactView, action: Action, house: House) -> routing
             _known_queue(house, action.queue)
             return routing.ContactRequeued(0, contact, by.id, action.queue, uuid7(), action.keep_place)
         case Callback():
+            if view.channel != "voice":
+                raise ApiError(409, "not-for-chat", "Only callers are called back.")
             _known_queue(house, action.queue)
             return callback_taken(contact, action, action.queue, by.id)
         case _:

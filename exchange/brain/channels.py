@@ -14,6 +14,7 @@ from acd.document import EntryPointConfig
 from acd.model import ContactView, Need
 from api.channel import (
     Action,
+    Callback,
     ContactNow,
     Done,
     Happened,
@@ -96,9 +97,9 @@ class ChannelWork:
         if self._house.queue(queue) is None:
             raise ApiError(422, "no-such-queue", f"There is no queue {queue!r}.")
         contact = uuid7()
-        detail = Details(new.customer, entry.number if entry is not None else "", new.name, dict(new.cad))
-        customer = self._customers.of(new.channel, new.customer)
         number = new.callback.number if new.callback is not None else ""
+        detail = Details(new.customer, entry.number if entry is not None else "", new.name, dict(new.cad), number)
+        customer = self._customers.of(new.channel, new.customer or number)
         written = [
             rows.contact_arrived(
                 contact, new.channel, detail.ani, detail.dnis, detail.display, new.entry_point, self._now(), detail.cad
@@ -148,7 +149,10 @@ class ChannelWork:
         written = [*actions.rows_of(contact, action), *keep(done)]
         for event in events[:-1]:
             self._intake.put(event)
-        await settled(self._intake.put(events[-1], written))
+        durable = self._intake.put(events[-1], written)
+        if isinstance(action, Callback) and action.number and contact in self._details:
+            self._details[contact].callback = action.number
+        await settled(durable)
         return done
 
     async def _open(self, contact: str) -> ContactView:
@@ -322,7 +326,7 @@ class ChannelWork:
             if view.id not in self.conversations or view.state != "arrived":
                 continue
             entry = self._entry_points().get(view.entry_point)
-            if view.segments or view.waited or entry is None or not entry.queue:
+            if view.segments or entry is None or not entry.queue:
                 self._flow_out(view.id)
                 continue
             queued = routing.ContactQueued(0, view.id, entry.queue, priority=entry.priority, visit=uuid7(), need=entry.need)

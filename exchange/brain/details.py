@@ -12,3 +12,5 @@ class Details(msgspec.Struct):
     dnis: str
     display: str = ""
     cad: dict[str, str] = {}
+    callback: str = ""
+    """The number to call back, where it is another than `ani`."""

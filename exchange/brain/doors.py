@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
 
 from acd.document import EntryPointConfig
 from exchange.brain import records
-from exchange.brain.answers import Answers
+from exchange.brain.answers import KEPT_SECONDS, Answers
 from exchange.brain.broadcasts import Broadcasts
 from exchange.brain.channels import ChannelWork, Following
 from exchange.brain.floorwork import FloorWork
@@ -15,8 +19,13 @@ from exchange.brain.intake import Intake
 from exchange.brain.records import Record
 from exchange.brain.shell import Exchange
 from storage.conversations import Conversations
+from storage.errors import DatabaseAway
 from storage.log import EventLog
 from storage.queries import Queries
+
+log = structlog.get_logger()
+
+FORGET_SECONDS = 3600.0
 
 
 class Doors:
@@ -62,6 +71,15 @@ class Doors:
         """What is open is at hand again; raises DatabaseAway."""
         await self.contacts.recall()
         self._exchange.desks.broadcasts.recall(await self._stored.broadcasts(Broadcasts.since(self._now())))
+
+    async def forget(self) -> None:
+        """Without end: keys that are old are free again."""
+        while True:
+            try:
+                await self._stored.forget_answers(datetime.fromtimestamp(self._now() - KEPT_SECONDS, UTC))
+            except DatabaseAway as error:
+                log.info("old keys stay for now", error=str(error))
+            await asyncio.sleep(FORGET_SECONDS)
 
     def carry_out(self, record: Record, outcome: Outcome) -> None:
         """The record is durable: who writes and who is written to learn of it."""

@@ -45,6 +45,7 @@ class Figures(Collector):
         yield from self._lines()
         yield from self._log()
         yield from self._books()
+        yield from self._garbage()
 
     def _lines(self) -> Iterator[Metric]:
         inventory = self._exchange.cards.edge_inventory
@@ -86,6 +87,13 @@ class Figures(Collector):
         filing = self._exchange.filing.statistics()
         yield GaugeMetricFamily("switchroom_recordings_waiting", "Recordings not filed yet.", filing.waiting)
         yield CounterMetricFamily("switchroom_recordings_failed", "Recordings that could not be made or filed.", filing.failed)
+
+    def _garbage(self) -> Iterator[Metric]:
+        """Pauses by the garbage collector: `longest` is what a decision may have waited for one."""
+        figures = GaugeMetricFamily("switchroom_garbage", "The garbage collector's pauses, in seconds.", labels=["figure"])
+        for name, value in msgspec.structs.asdict(self._exchange.garbage.statistics()).items():
+            figures.add_metric([name], float(value))
+        yield figures
 
     def _books(self) -> Iterator[Metric]:
         """What the bookkeeper said last; the log's own size, too."""

@@ -10,10 +10,11 @@ import structlog
 from acd.errors import Refused
 from exchange.brain import records, replay
 from exchange.brain.details import Details
+from exchange.brain.garbage import put_off
 from exchange.brain.house import House, freeze, thaw
 from exchange.brain.records import KIND, REJECTED
 from storage.log import EventLog
-from storage.queries import Queries
+from storage.queries import Queries, Row
 
 log = structlog.get_logger()
 
@@ -21,11 +22,10 @@ log = structlog.get_logger()
 async def recover(house: House, events: EventLog) -> int:
     """Replay what came after the newest snapshot; the number of records."""
     started = time.monotonic()
-    after = await replay.begin(house, events)
-    beginning = freeze(house)
-    skipped: set[tuple[int, int]] = set()
-    while (count := await _replay(house, events, after, skipped)) is None:
-        thaw(house, beginning)
+    with put_off():
+        empty, skipped = freeze(house), set[tuple[int, int]]()
+        while (count := await _replay(house, events, await replay.begin(house, events), skipped)) is None:
+            thaw(house, empty)
     log.info("recovered", records=count, seconds=round(time.monotonic() - started, 3), contacts=len(house.talks))
     return count
 
@@ -33,7 +33,7 @@ async def recover(house: House, events: EventLog) -> int:
 async def _replay(house: House, events: EventLog, after: tuple[int, int], skipped: set[tuple[int, int]]) -> int | None:
     """The number of records; None when one raised: it is added to `skipped`, and the house may be half changed."""
     count = 0
-    async for row in events.read(after):
+    async for row in events.read(after, effects=False):
         place = (row.epoch, row.offset)
         if row.kind == REJECTED or place in skipped:
             continue
@@ -58,7 +58,9 @@ async def recall_details(house: House, queries: Queries) -> dict[str, Details]:
     known = [view.id for view in house.engine.contacts()]
     known += [work.contact for agent in house.engine.agents() for work in agent.works]
     rows = await queries.open_contacts(list(dict.fromkeys([*house.talks, *known])))
-    return {
-        str(row["id"]): Details(row["ani"], row["dnis"], row["display"], msgspec.json.decode(row["cad"], type=dict[str, str]))
-        for row in rows
-    }
+    return {str(row["id"]): _details(row) for row in rows}
+
+
+def _details(row: Row) -> Details:
+    cad = msgspec.json.decode(row["cad"], type=dict[str, str])
+    return Details(row["ani"], row["dnis"], row["display"], cad, row["callback"])

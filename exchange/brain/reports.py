@@ -36,6 +36,8 @@ from storage.reports import By, Reports
 MOST_DAYS = 400
 MOST_INTERVALS = 3_000
 MOST_ROWS = 20_000
+YEARS = (2000, 2200)
+"""Beyond them there is nothing to report, and calendars end before numbers do."""
 
 
 class FigureReports:
@@ -51,7 +53,7 @@ class FigureReports:
 
     @at_the_border
     async def queues(self, search: ReportSearch) -> QueueReport:
-        when, zone, name = self._when(search)
+        when, zone, name = await self._when(search)
         by = By(search.queue, search.channel, search.kind)
         complete = await self._reports.complete_to()
         newest = complete or when[0]
@@ -66,7 +68,7 @@ class FigureReports:
 
     @at_the_border
     async def agents(self, search: ReportSearch) -> AgentReport:
-        when, zone, name = self._when(search)
+        when, zone, name = await self._when(search)
         keys = ["agent", *search.by]
         by = By(search.queue, search.channel, search.kind, search.agent)
         whole = keys == ["agent"] and (search.queue, search.channel, search.kind) == (None, None, None)
@@ -86,7 +88,7 @@ class FigureReports:
             raise ApiError(422, "not-listed", f"{wanted.name} is a time in states: there are no contacts behind it.")
         if report == "queues" and search.agent is not None:
             raise ApiError(422, "invalid", "query.agent: a stay in a queue has no agent. Ask for the report agents instead.")
-        when, zone, _ = self._when(msgspec.structs.replace(search, interval="total"))
+        when, zone, _ = await self._when(msgspec.structs.replace(search, interval="total"))
         by = By(search.queue, search.channel, search.kind, search.agent)
         total = await self._reports.count_behind(wanted.rows(), when[0], when[-1], by)
         found = await self._reports.behind(wanted.rows(), when[0], when[-1], by, limit, before)
@@ -106,19 +108,21 @@ class FigureReports:
 
     # --- when -----------------------------------------------------------------------------------------------------
 
-    def _when(self, search: ReportSearch) -> tuple[list[datetime], tzinfo, str]:
+    async def _when(self, search: ReportSearch) -> tuple[list[datetime], tzinfo, str]:
         """Borders of the intervals, and the time zone with its name; raises ApiError 422."""
         zone, name = _zone(search.time_zone)
         now = datetime.fromtimestamp(self._now(), zone)
         until = _in(zone, search.until) or now
-        since = _in(zone, search.since) or until.replace(hour=0, minute=0, second=0, microsecond=0)
+        day = until - timedelta(microseconds=1)  # of a midnight the day that it ends
+        since = _in(zone, search.since) or day.replace(hour=0, minute=0, second=0, microsecond=0)
         if since >= until:
             raise ApiError(422, "invalid", "query.since: it must be before `until`.")
         if until - since > timedelta(days=MOST_DAYS):
             raise ApiError(422, "too-long", f"A report covers at most {MOST_DAYS} days.")
         if search.interval in ("15", "30", "60") and (until - since) / timedelta(minutes=int(search.interval)) > MOST_INTERVALS:
             raise ApiError(422, "too-long", f"A report has at most {MOST_INTERVALS} intervals: take longer ones, or less time.")
-        return bounds(since, until, search.interval, zone), zone, name
+        # A year has 35,040 quarters.
+        return await asyncio.to_thread(bounds, since, until, search.interval, zone), zone, name
 
 
 def _zone(name: str | None) -> tuple[tzinfo, str]:
@@ -133,10 +137,9 @@ def _zone(name: str | None) -> tuple[tzinfo, str]:
 def _in(zone: tzinfo, moment: datetime | None) -> datetime | None:
     if moment is None:
         return None
-    try:
-        return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
-    except OverflowError as error:
-        raise ApiError(422, "invalid", "That time is beyond all calendars.") from error
+    if not YEARS[0] <= moment.year < YEARS[1]:
+        raise ApiError(422, "invalid", f"A report is of a time between {YEARS[0]} and {YEARS[1]}.")
+    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
 
 
 def _check_size(rows: int) -> None:

@@ -21,6 +21,7 @@ from exchange.brain.customers import Customers
 from exchange.brain.desks import Desks
 from exchange.brain.details import Details
 from exchange.brain.filing import Filing
+from exchange.brain.garbage import Garbage
 from exchange.brain.house import House, Outcome, Talk
 from exchange.brain.ids import uuid7
 from exchange.brain.ledger import BrokenHouse, Ledger
@@ -89,6 +90,7 @@ class Exchange(Listener):
         self.bridge: Bridge
         self.filing: Filing
         self.books: Books
+        self.garbage: Garbage
         self.web: WebCallers
         self.doors: Outside
         self.customers: Customers

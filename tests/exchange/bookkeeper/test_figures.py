@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import pytest_asyncio
 
+import acd.events as routing
 from acd import effects
 from acd.figures.definitions import Measures, Report, figures_of
 from acd.figures.fold import Fold
 from acd.figures.sums import fields, queue_measures, visits_by, work_by
 from api.errors import ApiError
 from api.ports import ReportSearch
+from exchange.bookkeeper import books as books_module
 from exchange.bookkeeper.figures import Figures
 from exchange.brain import records, tables
 from exchange.brain.house import Outcome
@@ -30,7 +35,8 @@ from storage.history import History
 from storage.reports import Reports
 from storage.rows import RowWrite
 from tests.acd.figures.story import AGENTS, QUEUES, Story, busy
-from tests.exchange.brain.story import new_house
+from tests.exchange.bookkeeper.books_house import Office
+from tests.exchange.brain.story import contact_id, new_house
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="session")]
 
@@ -193,6 +199,29 @@ async def test_intervals_are_sums_of_quarters_and_open_is_that_of_the_end(databa
     assert quarters.complete_to == pytest.approx(datetime.fromtimestamp(story.said[-1].at, UTC), abs=timedelta(milliseconds=1))
 
 
+async def test_what_cannot_be_reported_is_said(database: Database, story: Story) -> None:
+    found = reports(database, story)
+    midnight = datetime(2026, 11, 22)  # noqa: DTZ001  in the report's zone
+    day = await found.queues(ReportSearch(until=midnight, time_zone="Asia/Kathmandu", by=("queue",)))
+    assert (day.until - day.since, day.since.isoformat()) == (timedelta(days=1), "2026-11-21T00:00:00+05:45")
+    for search in (
+        ReportSearch(since=midnight, until=midnight),
+        ReportSearch(since=datetime.min.replace(tzinfo=UTC)),
+        ReportSearch(until=datetime.max.replace(tzinfo=UTC)),
+        ReportSearch(since=midnight - timedelta(days=500), until=midnight, interval="day"),
+        ReportSearch(since=midnight - timedelta(days=40), until=midnight, interval="15"),
+        *(ReportSearch(time_zone=name) for name in ("Mars/Olympus", "/etc/passwd", "../UTC", "Europe", "a\0b", ".")),
+        ReportSearch(queue="a\0b"),
+    ):
+        with pytest.raises(ApiError) as error:
+            await found.queues(search)
+        assert error.value.status == 422, search
+    for report, figure, status in ((Q, "none", 404), (A, "time_idle", 422), (A, "service_level", 404)):
+        with pytest.raises(ApiError) as error:
+            await found.behind(report, figure, whole(story), 10, None)
+        assert error.value.status == status
+
+
 async def test_live_is_historical(database: Database, story: Story) -> None:
     log = log_of(story)
     half, most = len(log) * 2 // 5, len(log) * 3 // 5
@@ -234,3 +263,40 @@ async def test_live_is_historical(database: Database, story: Story) -> None:
     assert sum(q.waiting for q in shown.queues) == sum(
         len(c.visits) for c in story.engine.contacts() if c.state in ("waiting", "offered")
     )
+
+
+async def test_a_new_exchange_counts_what_the_bookkeeper_had_not_stored_yet(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(books_module, "SAVE_SECONDS", 0.05)
+    office = Office(database, tmp_path / "spool")
+    await office.publish()
+    agent = (routing.AgentLoggedIn(0, "agent1"), routing.AgentReachable(0, "agent1", True))
+    async with office.exchange():
+        async with office.books(Figures(), finish=False) as books:
+            await office.route(*agent, routing.AgentStateChosen(0, "agent1", "idle", "break"))
+            async with asyncio.timeout(10):
+                while tuple(books.standing().folds["figures"]) < office.log.position:
+                    await asyncio.sleep(0.01)
+        await office.route(*(event for n in (1, 2) for event in waiting(n)))
+    async with office.exchange() as log:
+        live = Live(UTC, "UTC")
+        live.take(*entry(office, waiting(3)[0]))
+        await live.begin(FoldStates(database), Reports(database), log, log.epoch, time.time)
+        live.take(*entry(office, waiting(3)[1]))
+        shown = live.look(time.time()).report(ReportSearch(by=("queue",)), NAMES)
+        (sales,) = [queue for queue in shown.queues if queue.queue == "sales"]
+        assert (sales.waiting, sales.today["offered"]) == (3, 3)
+        (one,) = shown.agents
+        assert (one.state, one.code) == ("idle", "break")
+
+
+def waiting(number: int) -> list[routing.Event]:
+    """Somebody comes and waits."""
+    return [routing.ContactArrived(0, contact_id(number)), routing.ContactQueued(0, contact_id(number), "sales")]
+
+
+def entry(office: Office, event: routing.Event) -> tuple[Record, list[effects.Effect]]:
+    """What the exchange lets out on it."""
+    record = Record(time.time(), records.Routing(event))
+    return record, list(office.house.apply(record).decided)

@@ -224,3 +224,69 @@ async def test_states_are_forced_and_words_are_spread() -> None:
         assert await border.post("/agents/agent1/state", {"state": "logged-out"}) == (409, "not-logged-in")
         status, agent = await border.ask("GET", "/agents/agent1/state")
         assert (status, agent["state"], agent["works"]) == (200, "logged-out", [])
+
+
+# --- calls ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_is_worked_with_by_the_same_requests() -> None:
+    async with running_border() as border:
+        floor = border.floor
+        pages = [await floor.page(agent) for agent in ("agent1", "agent2")]
+        for page in pages:
+            await page.softphone()
+        call = floor.line.call(1)
+        await floor.until(lambda: floor.line.calls[call].collect)
+        floor.line.press(call, "1")
+        contact = floor.contact(call)
+        await floor.until(lambda: floor.line.calls[call].music)
+        assert (await border.now(contact))["wait"]["position"] == 1
+        assert await border.post(f"/contacts/{contact}/pick", by="agent1") == (200, {"id": contact})
+        await pages[0].talks()
+        assert (await border.post(f"/contacts/{contact}/requeue", {"queue": "support"}))[0] == 200
+        await floor.until(lambda: floor.line.calls[call].music)
+        assert (await border.post(f"/contacts/{contact}/assign", {"agent": "agent2", "force": True}))[0] == 200
+        await pages[1].talks()
+        assert await border.post(f"/contacts/{contact}/park", by="agent2") == (409, "not-for-voice")
+        assert await border.post(f"/contacts/{contact}/end", {"by": "customer"}) == (409, "not-for-voice")
+        assert await border.post(f"/contacts/{contact}/messages", {"text": "x"}) == (409, "no-messages")
+        assert (await border.post(f"/contacts/{contact}/transfer", {"kind": "agent", "id": "agent1"}, by="agent2"))[0] == 200
+        await pages[0].say("wrap_up")
+        await pages[0].say("set_state", state="available")
+        await pages[0].accept()
+        await pages[0].talks()
+        assert (await border.post(f"/contacts/{contact}/end", by="agent1"))[0] == 200
+        await floor.until(lambda: call in floor.line.forgotten)
+        assert (border.final(contact), floor.exchange.house.talks) == ("handled", {})
+        queues = [row[3] for row in floor.log.written("segment_started")]
+        assert queues == ["sales", "support", "support"]
+
+
+async def test_a_call_that_waits_can_be_ended_from_outside() -> None:
+    async with running_border() as border:
+        floor = border.floor
+        await floor.page()
+        call = floor.line.call(1)
+        await floor.until(lambda: floor.line.calls[call].collect)
+        floor.line.press(call, "1")
+        contact = floor.contact(call)
+        await floor.until(lambda: floor.line.calls[call].music)
+        assert (await border.ask("DELETE", f"/contacts/{contact}"))[0] == 200
+        await floor.until(lambda: call in floor.line.forgotten)
+        assert (border.final(contact), floor.exchange.house.talks) == ("flowed-out", {})
+
+
+async def test_a_callback_is_asked_for() -> None:
+    async with running_border() as border:
+        body = {"channel": "voice", "queue": "sales", "callback": {"number": "+4930123", "not_before": "2099-01-01T00:00:00Z"}}
+        status, made = await border.post("/contacts", body)
+        assert status == 201, made
+        now = await border.now(made["id"])
+        assert (now["state"], now["callback"], now["visits"][0]["kind"]) == ("scheduled", True, "callback")
+        await border.floor.restart()
+        assert border.floor.exchange.details[made["id"]].callback == "+4930123"
+        assert (await border.ask("DELETE", f"/contacts/{made['id']}"))[0] == 200
+        assert border.final(made["id"]) == "flowed-out"
+        assert await border.post("/contacts", {**body, "queue": "none"}) == (422, "no-such-queue")
+        waiting = await border.chat()
+        assert await border.post(f"/contacts/{waiting}/callback", {"number": "+4930124"}) == (409, "not-for-chat")

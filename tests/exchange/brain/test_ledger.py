@@ -75,7 +75,7 @@ class QueueLog:
         found = [snapshot for snapshot in self.snapshots if before is None or snapshot[:2] < before]
         return found[-1] if found else None
 
-    async def read(self, after: tuple[int, int] = (0, 0)) -> AsyncIterator[LogRow]:
+    async def read(self, after: tuple[int, int] = (0, 0), *, effects: bool = True) -> AsyncIterator[LogRow]:
         for row in self.rows:
             if (row.epoch, row.offset) > after:
                 yield row
