@@ -2,10 +2,11 @@
 
     python -m bench offers [--rate 100] [--seconds 20] [--agents 20]
 
-A running system with its PostgreSQL. Chats wait in a queue; agents are desks over the public API: they go idle, become
-available, get the oldest chat, accept it, end it and wrap it up, again and again. Each such round is eight events of the engine
-with the contact's arrival; rounds begin evenly, so that the events come at the asked rate. Measured is, at the agent's end, from
-sending `set_state` to the snapshot with the offer. Clients and system share the machine.
+A running system with its PostgreSQL. Chats wait in a queue; agents are desks over the public API: they go idle,
+become available, get the oldest chat, accept it, end it and wrap it up, again and again. Each such round is eight
+events of the engine with the contact's arrival; rounds begin evenly, so that the events come at the asked rate.
+Measured is, at the agent's end, from sending `set_state` to the snapshot with the offer. Clients and system share the
+machine.
 """
 
 from __future__ import annotations
