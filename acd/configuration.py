@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from acd import lanes
 from acd.capacity import ONE_AT_A_TIME, Capacity
 from acd.eligibility import check_need
 from acd.entry import nobody_left, rules_may_hold
 from acd.errors import Refused
 from acd.events import AgentAmended, Configured
-from acd.lanes import stand
 from acd.matching import seek_contact
 from acd.model import AgentConfig, Membership, QueueConfig
 from acd.people import Agent
@@ -127,10 +127,10 @@ def _retrain(floor: Floor, seat: Seat, before: AgentConfig) -> None:
     floor.roster.describe(seat)
     skills = seat.config.skills
     changed = {name for name in {*skills, *before.skills} if skills.get(name) != before.skills.get(name)}
-    lanes = [lane for queue, _ in seat.serves for lane in queue.train(changed)]
+    concerned = [lane for queue, _ in seat.serves for lane in queue.train(changed)]
     for door in (f"team/{seat.config.team}", "anybody"):
-        lanes += floor.aside.get(door, {}).values()
-    for lane in lanes:
+        concerned += floor.aside.get(door, {}).values()
+    for lane in concerned:
         lane.refresh()
 
 
@@ -207,7 +207,4 @@ def refresh_all(floor: Floor) -> None:
 
 def line_up(floor: Floor) -> None:
     """Put everybody who waits into their lanes."""
-    for contact in floor.contacts.values():
-        if contact.state == "waiting":
-            for visit in contact.visits:
-                stand(floor, visit)
+    lanes.line_up(floor, (v for c in floor.contacts.values() if c.state == "waiting" for v in c.visits))

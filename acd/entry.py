@@ -305,7 +305,7 @@ def nobody_left(floor: Floor, seat: Seat) -> None:
             if any(not there & able(floor.roster, queue, lane.need, len(queue.delays), lane.outside) for lane in lanes):
                 sweep(floor, queue)
     for door in (f"agent/{seat.agent.id}", f"team/{seat.config.team}", "anybody"):
-        for lane in floor.aside.get(door, {}).values():
+        for lane in sorted(floor.aside.get(door, {}).values(), key=lambda lane: lane.head):  # not as they came, for replay
             if "nobody-with-the-skill" in lane.queue.rules and not there & lane.mask:
                 sweep(floor, lane.queue)
 

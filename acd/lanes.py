@@ -6,6 +6,7 @@ that is needed most. Lanes for named agents and for agents from outside the queu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from acd.capacity import BITS
@@ -124,6 +125,30 @@ def step_out(floor: Floor, visit: Visit) -> None:
     """The visit waits for no match now; it keeps its place."""
     leave(floor, visit)
     floor.queues[visit.queue].waiting.remove(visit.key)
+
+
+def line_up(floor: Floor, visits: Iterable[Visit]) -> None:
+    """All who wait, when nobody stands anywhere yet: as `stand` for each, at once."""
+    keys: dict[str, list[WaitingKey]] = {id: [] for id in floor.queues}
+    lanes: dict[Lane, list[WaitingKey]] = {}
+    for visit in visits:
+        lane = floor.standing[visit.id] = _find(floor, visit)
+        lane.queue.empty.pop(lane.key, None)
+        key = visit.key
+        keys[visit.queue].append(key)
+        lanes.setdefault(lane, []).append(key)
+    heads: dict[str, list[Head]] = {}
+    for lane, standing in lanes.items():
+        standing.sort()
+        lane.waiting = Ordered.of(standing)
+        if lane.aside:
+            _show(floor, lane, standing[0])
+        else:
+            place, order, _ = lane.head = standing[0]
+            heads.setdefault(lane.queue.config.id, []).append((place, order, lane.door, lane))
+    for id, queue in floor.queues.items():
+        queue.waiting = Ordered.of(sorted(keys[id]))
+        queue.heads = Ordered.of(sorted(heads.get(id, [])))
 
 
 def enter(floor: Floor, visit: Visit) -> None:

@@ -28,6 +28,15 @@ class Ordered(Generic[Key]):
         for key in keys:
             self.add(key)
 
+    @classmethod
+    def of(cls, keys: list[Key]) -> Ordered[Key]:
+        """A collection of keys that are in ascending order."""
+        found = cls()
+        found.blocks = [keys[at : at + _BLOCK // 2] for at in range(0, len(keys), _BLOCK // 2)]
+        found._lasts = [block[-1] for block in found.blocks]
+        found.length = len(keys)
+        return found
+
     def __len__(self) -> int:
         return self.length
 

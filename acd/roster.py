@@ -89,7 +89,15 @@ class Roster:
         self.by_id[seat.agent.id] = seat
         self.all |= seat.bit
         self.reasons["logged-out"] |= seat.bit
-        self.describe(seat)
+        for skill, level in seat.config.skills.items():
+            masks = self._levels.get(skill)
+            if masks is None:
+                masks = self._levels[skill] = [0] * (HIGHEST_PROFICIENCY + 1)
+            masks[level] |= seat.bit
+        self._skills.clear()
+        self._wheres.clear()
+        if seat.config.team:
+            self.teams[seat.config.team] = self.teams.get(seat.config.team, 0) | seat.bit
 
     def describe(self, seat: Seat) -> None:
         """Sort the agent into the sets of skills, expressions and teams, by a new configuration."""
