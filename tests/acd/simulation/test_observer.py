@@ -197,7 +197,7 @@ def alone(day: Day, rules: events.Configured | None = None) -> Result:
 def test_rules_are_the_engine_s() -> None:
     """Overflow, wrap-up limits, auto-accept: whatever the configuration says, happens."""
     queues = [
-        QueueConfig("a", "A", overflow=(Overflow("size", Target("queue", "b"), over=1.0),), wrap_up=WrapUp("off")),
+        QueueConfig("a", "A", overflow=(Overflow("wait", Target("queue", "b"), over=15.0),), wrap_up=WrapUp("off")),
         QueueConfig("b", "B", offer=OfferRule(10.0, auto_accept=True), wrap_up=WrapUp("timed", 5.0, 0)),
     ]
     day = a_scenario(queues, {"x": ("a",), "y": ("b",), "z": ("b",)}, {"a": 60.0, "b": 5.0})
