@@ -1,4 +1,4 @@
-"""Counts what the engine says, of a log as of a simulation: the same figures by the same formulas (GLOSSARY)."""
+"""Counts what the engine says, of a log as of a simulation, by the formulas of docs/reports.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from acd.events import Configured
 from acd.model import AgentConfig, AgentState, TeamConfig
 
 HANDLING: frozenset[AgentState] = frozenset({"engaged", "wrap-up"})
-AVAILABLE: frozenset[AgentState] = frozenset({"available", "reserved"})
+AVAILABLE: frozenset[AgentState] = frozenset({"available"})
 
 AT_ONCE = 1e-6
 """Seconds that are no wait."""
@@ -53,17 +53,17 @@ class Figures(msgspec.Struct, frozen=True):
     short: int
     flowed_out: int
     level: float | None
-    """Service level, abandons count: answered within T of (answered + abandoned), short abandons left out."""
+    """Service level, short abandons left out: answered within T of (answered + abandoned), without those."""
     asa: float | None
     """Mean wait of those answered, s."""
     p90: float | None
     """Nine of ten of those answered waited no longer, s."""
     abandonment: float | None
-    """Abandoned of offered."""
+    """Abandoned and short-abandoned of offered."""
     waited: float | None
     """Share of those answered or abandoned who were not answered at once."""
     occupancy: float | None
-    """Of the agents who serve the queue: handling of (handling + available), whatever queue they handled."""
+    """Of the agents who serve the queue: (engaged + wrap-up) of (engaged + wrap-up + available), whatever queue it was for."""
 
 
 class Tally:
@@ -172,7 +172,7 @@ def _figures(tally: QueueTally, occupancy: float | None) -> Figures:
         tally.within / asked if asked else None,
         tally.waited / tally.answered if tally.answered else None,
         waits[max(0, -(-9 * len(waits) // 10) - 1)] if waits else None,
-        tally.abandoned / tally.offered if tally.offered else None,
+        (tally.abandoned + tally.short) / tally.offered if tally.offered else None,
         1 - bisect_right(waits, AT_ONCE) / asked if asked else None,
         occupancy,
     )

@@ -219,7 +219,7 @@ class Observer:
 
     def _callback_changed(self, at: float, effect: effects.CallbackChanged) -> None:
         watch = self.watches.get(effect.contact)
-        if watch is None or not watch.dialling or watch.assigned is None:
+        if watch is None or not watch.dialling or watch.assigned is None or effect.state in {"waiting", "dialling"}:
             return
         seconds, stay = at - watch.assigned, watch.plan.stays[-1]
         if effect.state == "answered":

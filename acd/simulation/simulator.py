@@ -22,6 +22,9 @@ from acd.simulation.plans import Amendment, Plan, Stay
 See = Callable[[float, Any], None]
 """Is told an effect, with the time of its event."""
 
+MOST_WAKES = 100_000
+"""At one time, one after the other."""
+
 EVENT, COME, BEGIN, PLACE, LEAVE, OUT, CALL_BACK, AMEND, ACCEPT, DIALLED, DONE, WRAPPED, EXTEND, LATE = range(14)
 
 
@@ -40,6 +43,7 @@ class Simulator:
             self._on[kind] = (*self._on.get(kind, ()), seer)
         self._late = late
         self._wake: float | None = None
+        self._wakes = 0
         self._order = 0
         self._due: list[Due] = []
         self._courses: dict[str, Course] = {}
@@ -87,6 +91,7 @@ class Simulator:
             if wake is not None and wake <= first:
                 if wake > until:
                     break
+                self._count_wakes(wake)
                 self._wake, self.now = None, max(self.now, wake)
                 self._handle(events.DeadlineReached(self.now))
                 continue
@@ -100,6 +105,12 @@ class Simulator:
                 _STEPS[what](self, ref, number)
         if until != math.inf:
             self.now = max(self.now, until)
+
+    def _count_wakes(self, at: float) -> None:
+        """An engine that wants to be woken again and again at one time would never come to an end."""
+        self._wakes = self._wakes + 1 if at <= self.now else 0
+        if self._wakes > MOST_WAKES:
+            raise RuntimeError(f"the engine asked {MOST_WAKES} times to be woken at {at}")
 
     def freeze(self) -> State:
         """The present moment."""

@@ -94,6 +94,8 @@ class ChannelWork:
                 422, "no-such-entry-point", f"There is no entry point {new.entry_point} of the channel {new.channel}."
             )
         queue = new.queue or (entry.queue if entry is not None else "")
+        if not queue:
+            raise ApiError(422, "no-such-queue", f"Entry point {new.entry_point!r} names no queue; the request must.")
         if self._house.queue(queue) is None:
             raise ApiError(422, "no-such-queue", f"There is no queue {queue!r}.")
         contact = uuid7()

@@ -25,7 +25,7 @@ class Configuration(msgspec.Struct):
     entry_points: dict[str, EntryPoint]
     flows: list[Flow]
     addresses: dict[str, EntryPointConfig] = {}
-    """Entry points of digital channels, by id; they have no flows yet."""
+    """Entry points of all channels, by id."""
 
     @property
     def engine(self) -> Configured:
@@ -58,8 +58,8 @@ def entry_points(wanted: Document, usable: list[Flow]) -> dict[str, EntryPoint]:
 
 
 def addresses(wanted: Document) -> dict[str, EntryPointConfig]:
-    """Entry points of digital channels, by id."""
-    return {entry.id: entry for entry in wanted.entry_points if entry.channel != "voice"}
+    """Entry points of all channels, by id."""
+    return {entry.id: entry for entry in wanted.entry_points}
 
 
 def differs(told: Configured, wanted: Document) -> bool:

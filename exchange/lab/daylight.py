@@ -36,6 +36,7 @@ async def read(log: Log, start: float, end: float) -> Measured:
     span = await log.span()
     if span is None or span[0] > end or span[1] < start:
         raise LabError(f"The log of {log.name} has no events of that time.")
+    end = min(end, span[1])  # of today, what there is
     reading = _Reading(start, end)
     async for row in log.rows(await log.before(start - RUN_UP)):
         if not reading.begun and row.at >= start:

@@ -154,8 +154,8 @@ def text(found: Comparison, names: dict[str, str], head: str) -> str:
     out += [f"Note: {note}" for note in found.notes]
     out.append(
         f"Means of {found.seeds} runs with 95 % ranges (Student's t; the change is paired: the same customers in both). "
-        "Service level: answered in time of (answered + abandoned), short abandons left out. Occupancy: of the agents who "
-        "serve the queue, handling of (handling + available)."
+        "Service level: short abandons left out. Abandonment: short ones included. Occupancy: of the agents who serve the "
+        "queue, whatever queue they worked for."
     )
     return "\n".join(out)
 

@@ -27,6 +27,7 @@ AUDIO = "/api/v1/recordings/r1/audio"
     [
         ("/api/v1/contacts/none", "no-such-contact"),
         ("/api/v1/contacts/%00", "no-such-contact"),
+        ("/api/v1/contacts/none/decisions", "no-such-contact"),
         ("/api/v1/recordings/none", "no-such-recording"),
         ("/api/v1/recordings/none/audio", "no-such-recording"),
         ("/api/v1/none", "not-found"),
@@ -38,6 +39,15 @@ async def test_unknown_addresses_are_404_with_a_code(path: str, code: str) -> No
     async with World().logged_in() as client:
         answer = await client.get(path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, code)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "\0", "", "x" * 65])
+async def test_a_contact_s_decisions_are_told_in_a_zone(zone: str) -> None:
+    async with World().logged_in() as client:
+        told = await client.get("/api/v1/contacts/c1/decisions", params={"zone": "Europe/Berlin"})
+        wrong = await client.get("/api/v1/contacts/c1/decisions", params={"zone": zone})
+    assert [sentence["text"] for sentence in told.json()["sentences"]] == ["Nobody got it, at 09:00."]
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "invalid")
 
 
 async def test_a_wrong_method_is_405_with_a_code() -> None:

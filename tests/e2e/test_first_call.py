@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -87,6 +88,24 @@ async def test_a_caller_and_an_agent_hear_each_other_and_it_is_recorded(house: S
     assert tones.level(left, rate, AGENT_HZ) < tones.level(left, rate, CALLER_HZ) - 25
     assert tones.level(right, rate, CALLER_HZ) < tones.level(right, rate, AGENT_HZ) - 25
     assert abs(len(samples) / rate - contact["segments"][0]["talked"]) < 1.0
+    await _explained(house, contact)
+
+
+async def _explained(house: Switchroom, contact: dict[str, Any]) -> None:
+    """The commands say what the API says, and this version decides again as it decided."""
+    async with house.api() as api:
+        story = (await api.get(f"/api/v1/contacts/{contact['id']}/decisions")).json()["sentences"]
+    said = [sentence["text"] for sentence in story]
+    agent, id = contact["agent_name"], contact["id"]
+    assert said[0].startswith("It began to wait in Sales with priority ")
+    assert any(text.startswith(f"It was offered to {agent}: ") for text in said), said
+    assert any(text.startswith("It ended: handled, waited ") for text in said), said
+    code, explained = await house.run("explain", id, "--data", str(house.data), "--zone", "UTC", "--all")
+    assert code == 0, explained
+    assert all(text in explained for text in said), explained
+    assert f"available and able: {agent}" in explained
+    code, replayed = await house.run("replay", "--data", str(house.data))
+    assert (code, replayed.split(":")[0]) == (0, "identical"), replayed
 
 
 async def test_nobody_logged_in_leads_to_voicemail(house: Switchroom, tmp_path: Path) -> None:

@@ -149,6 +149,49 @@ def test_a_transfer_is_a_second_stay() -> None:
     assert (second.talk, second.places[0].queue, second.transfer) == (50.0, "support", Target("queue", "support"))
 
 
+def test_a_callback_is_kept_with_how_long_it_took_to_reach_the_customer() -> None:
+    world = World()
+    observer = seen(world)
+    world.queue("c1")
+    world.wait(20)
+    world.do(events.CallbackTaken(world.at, "c1", "c1:2"))
+    world.do(events.CustomerLeft(world.at, "c1"))
+    world.wait(100)
+    world.available("ann")
+    world.accept("ann")
+    world.wait(12)
+    world.do(events.CallbackAnswered(world.at, "c1"))
+    world.wait(60)
+    world.do(events.ContactEnded(world.at, "c1", "agent"))
+    world.do(events.WrapUpDone(world.at, "c1", "ann", "sold"))
+    (stay,) = plan_of(observer, "c1").stays
+    assert (stay.callback, stay.dial, stay.talk, stay.patience) == (20.0, 12.0, 60.0, None)
+    plans, _, timeline = observer.take()
+    day = Day(0.0, 400.0, [event for event in timeline if event.at == 0.0], timeline[1:], plans, observer.habits)
+    result = run(day, 1, manners(day))
+    assert not result.refused
+    assert result.figures["sales"].answered == 1
+    assert result.open == 0
+
+
+def test_an_agent_of_whom_no_event_told_is_known_by_their_state() -> None:
+    """Logged in before the first event that was read."""
+    world = World()
+    world.available("ann")
+    world.do(events.AgentLoggedIn(world.at, "bob"))
+    world.wait(10)
+    observer = seen(world)
+    world.queue("c1")
+    world.accept("ann")
+    found = [event for event in observer.timeline if not isinstance(event, events.Configured)]
+    assert [(events.kind(event), event.at) for event in found] == [
+        ("agent-logged-in", 10.0),
+        ("agent-reachable", 10.0),
+        ("agent-state-chosen", 10.0),
+    ]
+    assert [events.kind(event) for event in observer.presence.opening(20.0)[1:]] == [events.kind(event) for event in found]
+
+
 def test_what_the_flow_did_comes_again_after_the_same_time() -> None:
     world = World()
     observer = seen(world)
@@ -197,7 +240,7 @@ def alone(day: Day, rules: events.Configured | None = None) -> Result:
 def test_rules_are_the_engine_s() -> None:
     """Overflow, wrap-up limits, auto-accept: whatever the configuration says, happens."""
     queues = [
-        QueueConfig("a", "A", overflow=(Overflow("size", Target("queue", "b"), over=1.0),), wrap_up=WrapUp("off")),
+        QueueConfig("a", "A", overflow=(Overflow("wait", Target("queue", "b"), over=15.0),), wrap_up=WrapUp("off")),
         QueueConfig("b", "B", offer=OfferRule(10.0, auto_accept=True), wrap_up=WrapUp("timed", 5.0, 0)),
     ]
     day = a_scenario(queues, {"x": ("a",), "y": ("b",), "z": ("b",)}, {"a": 60.0, "b": 5.0})

@@ -38,6 +38,7 @@ from tests.exchange.brain.story import CONFIGURED, new_house
 from tests.exchange.brain.test_ledger import LoopClock, QueueLog
 
 CHAT = EntryPointConfig("chat", "chat", channel="chat", queue="support")
+VOICE = EntryPointConfig("5000", "5000", "demo", web=True)
 
 
 class MemoryLog(QueueLog):
@@ -218,7 +219,7 @@ class Floor:
             queries,
             cast(Conversations, self.queries),
             self.queries,
-            lambda: {CHAT.id: CHAT},
+            lambda: {CHAT.id: CHAT, VOICE.id: VOICE},
             clock.now,
         )
         await self.doors.recall()

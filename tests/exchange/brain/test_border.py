@@ -288,5 +288,8 @@ async def test_a_callback_is_asked_for() -> None:
         assert (await border.ask("DELETE", f"/contacts/{made['id']}"))[0] == 200
         assert border.final(made["id"]) == "flowed-out"
         assert await border.post("/contacts", {**body, "queue": "none"}) == (422, "no-such-queue")
+        assert await border.post("/contacts", {**body, "entry_point": "chat"}) == (422, "no-such-entry-point")
+        assert await border.post("/contacts", {**body, "queue": "", "entry_point": "5000"}) == (422, "no-such-queue")
+        assert (await border.post("/contacts", {**body, "entry_point": "5000"}))[0] == 201
         waiting = await border.chat()
         assert await border.post(f"/contacts/{waiting}/callback", {"number": "+4930124"}) == (409, "not-for-chat")

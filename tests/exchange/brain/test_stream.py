@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="session")]
 
 SUPERVISOR = User(id="supervisor", name="supervisor", display="Supervisor", role="supervisor")
 AGENT = User(id="agent1", name="agent1", display="Agent One", role="agent")
-CONTACTS = 60
+CONTACTS = 30
 LAST = contact_id(9999)
 
 
