@@ -25,7 +25,7 @@ import msgspec
 import psutil
 
 from bench.tools import busy
-from exchange import demo, rundir
+from exchange import rundir
 from exchange.brain import logged, records
 from exchange.brain.house import freeze
 from exchange.settings import Settings
@@ -52,8 +52,8 @@ async def fill(dsn: str, spool: Path, floor: busy.BusyHouse, events: int) -> dic
             await log.append("bench", b"", busy.START)
             await log.save_snapshot(1, 1, snapshot)
         async with database.connection() as connection:
-            documents = [(demo.KIND_QUEUE, each.id, msgspec.json.encode(each).decode()) for each in busy.queues()]
-            documents += [(demo.KIND_AGENT, each.id, msgspec.json.encode(each).decode()) for each in floor.people]
+            documents = [("queue", each.id, msgspec.json.encode(each).decode()) for each in busy.queues()]
+            documents += [("agent", each.id, msgspec.json.encode(each).decode()) for each in floor.people]
             await connection.executemany("INSERT INTO documents (kind, id, version, body) VALUES ($1, $2, 1, $3)", documents)
             rows = [
                 (day_of(record.at), 1, 2 + n, record.at, records.KIND, records.encode(record), logged.encode(outcome.decided))
