@@ -22,6 +22,8 @@ MAX_PROBLEMS = 100
 PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$": "a name of letters, digits, underscores, dots and hyphens (at most 64)",
     r"^[0-9*#]{1,8}$": "one to eight of the digits 0 to 9, * and #",
+    r"^[0-9*#]$": "one of the digits 0 to 9, * and #",
+    r"^([A-Z]{2})?$": "a country's two letters, like DE",
     r"^[a-z][a-z0-9_]{0,63}$": "a name of small letters, digits and underscores (at most 64)",
 }
 """The patterns of settings in words."""

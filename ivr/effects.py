@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 HangUpReason = Literal["goodbye", "talk-ended", "error"]
-LeaveReason = Literal["timeout", "caller-left", "error"]
+LeaveReason = Literal["timeout", "caller-left", "moved-on", "error"]
 
 
 # --- commands -----------------------------------------------------------------------------------------------------
@@ -70,6 +70,38 @@ class EnterQueue(msgspec.Struct, frozen=True, tag="enter_queue"):
     priority: int = 5
 
 
+class OfferCallback(msgspec.Struct, frozen=True, tag="offer_callback"):
+    """Ask whether the queue would call the contact back; ends with CallbackOffer, or with CommandFailed when it would not."""
+
+    id: str
+    queue: str
+
+
+class AskNumber(msgspec.Struct, frozen=True, tag="ask_number"):
+    """Say the texts, then have the caller key in a telephone number, up to `#`; ends with NumberKeyed.
+
+    The number is personal: it is kept with the contact by whoever carries this out, and reaches neither flow nor log. `country`
+    is where numbers without a country code belong.
+    """
+
+    id: str
+    texts: list[str]
+    country: str = ""
+    first_timeout: float = 8.0
+    digit_timeout: float = 5.0
+
+
+class TakeCallback(msgspec.Struct, frozen=True, tag="take_callback"):
+    """The contact is called back, in its place of the queue; ends with Done, or with CommandFailed when the queue refuses.
+
+    `within` seconds; 0 is whenever its turn comes. The caller may hang up then.
+    """
+
+    id: str
+    queue: str
+    within: float = 0.0
+
+
 # --- idempotent by nature -----------------------------------------------------------------------------------------
 
 
@@ -113,5 +145,5 @@ class WakeAt(msgspec.Struct, frozen=True, tag="wake_at"):
     at: float
 
 
-Command = AnswerCall | Speak | CollectDigits | RecordMessage | EnterQueue
+Command = AnswerCall | Speak | CollectDigits | RecordMessage | EnterQueue | OfferCallback | AskNumber | TakeCallback
 FlowEffect = Command | StopSpeaking | StopRecording | MusicOn | MusicOff | LeaveQueue | HangUp | WakeAt

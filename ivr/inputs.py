@@ -16,6 +16,7 @@ Value = str | bool | int | float
 PlayEnd = Literal["finished", "stopped", "barged", "failed"]
 CollectEnd = Literal["enough", "timeout", "no-input", "stopped", "ended"]
 RecordEnd = Literal["terminator", "silence", "limit", "stopped", "ended"]
+KeyedEnd = Literal["good", "bad", "none", "ended"]
 Refusal = Literal["nobody", "closed", "full", "overflow"]
 
 
@@ -49,7 +50,19 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     why: RecordEnd = "terminator"
 
 
-CommandResult = Done | Played | Digits | Recorded
+class CallbackOffer(msgspec.Struct, frozen=True, tag="callback_offer"):
+    """The queue would call back; `own_number`: at the number that the caller calls from, too."""
+
+    own_number: bool = True
+
+
+class NumberKeyed(msgspec.Struct, frozen=True, tag="number_keyed"):
+    """An AskNumber is over: the number can be called, cannot, or there was none."""
+
+    why: KeyedEnd = "good"
+
+
+CommandResult = Done | Played | Digits | Recorded | CallbackOffer | NumberKeyed
 
 
 # --- inputs -------------------------------------------------------------------------------------------------------

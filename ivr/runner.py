@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from ivr.activities import Activity
 from ivr.document import Flow
-from ivr.effects import FlowEffect, HangUp
+from ivr.effects import FlowEffect, HangUp, LeaveQueue
 from ivr.inputs import (
     Assigned,
     CallerLeft,
@@ -21,6 +21,7 @@ from ivr.inputs import (
     DeadlineReached,
     Digits,
     FlowInput,
+    NumberKeyed,
     QueueChanged,
     Recorded,
     Resumed,
@@ -144,6 +145,7 @@ class Runner:
                 activity.queue_changed(step, input)
             case Unavailable(why=why, kind=kind, target=target):
                 step.variables |= {"overflow": kind, "overflow_target": target}
+                step.queued = ""
                 activity.unavailable(step, why)
             case Assigned(agent=agent):
                 # In whatever activity the caller is by now (a queue's time-out may cross it): the agent is there.
@@ -162,7 +164,7 @@ class Runner:
         command = step.settle(id)
         if command is None:
             return
-        if isinstance(result, (Digits, Recorded)) and result.why == "ended":
+        if isinstance(result, (Digits, Recorded, NumberKeyed)) and result.why == "ended":
             step.wake(_GONE, GONE_SECONDS)
             return
         activity.done(step, command, result)
@@ -194,4 +196,7 @@ class Runner:
             step.hang_up("error")
             return
         step.enter(name)
+        if step.queued and not activity.keeps_place(step.queued):
+            step.emit(LeaveQueue("moved-on"))
+            step.queued = ""
         activity.enter(step)

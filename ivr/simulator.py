@@ -13,6 +13,7 @@ import msgspec
 from ivr.document import Flow
 from ivr.effects import (
     AnswerCall,
+    AskNumber,
     CollectDigits,
     Command,
     EnterQueue,
@@ -21,14 +22,17 @@ from ivr.effects import (
     LeaveQueue,
     MusicOff,
     MusicOn,
+    OfferCallback,
     RecordMessage,
     Speak,
     StopRecording,
     StopSpeaking,
+    TakeCallback,
     WakeAt,
 )
 from ivr.inputs import (
     Assigned,
+    CallbackOffer,
     CallerLeft,
     CommandDone,
     CommandFailed,
@@ -37,6 +41,7 @@ from ivr.inputs import (
     Digits,
     Done,
     FlowInput,
+    NumberKeyed,
     Played,
     QueueChanged,
     Recorded,
@@ -47,6 +52,7 @@ from ivr.inputs import (
     Unavailable,
     Value,
 )
+from ivr.numbers import callable_number
 from ivr.runner import Runner
 from ivr.script import (
     Agent,
@@ -114,9 +120,14 @@ def simulate(
     script: Iterable[ScriptStep] = (),
     variables: Mapping[str, Value] | None = None,
     between: Between = "nothing",
+    *,
+    callbacks: str = "own",
 ) -> Transcript:
-    """Run the script, then go on until the call ends or waits in a queue or a talk; raises ScriptError."""
-    simulation = _Simulation(Runner([flow]), flow.flow, between)
+    """Run the script, then go on until the call ends or waits in a queue or a talk; raises ScriptError.
+
+    `callbacks`: queues call back at the `own` number, at one that is `keyed` in, or (empty) not at all.
+    """
+    simulation = _Simulation(Runner([flow]), flow.flow, between, callbacks)
     simulation.start(dict(variables or {}))
     for step in script:
         simulation.perform(step)
@@ -125,11 +136,12 @@ def simulate(
 
 
 class _Simulation:
-    def __init__(self, runner: Runner, flow: str, between: Between) -> None:
+    def __init__(self, runner: Runner, flow: str, between: Between, callbacks: str) -> None:
         self.state = runner.begin("call", flow)
         self.lines: list[Line] = []
         self._runner = runner
         self._between = between
+        self._callbacks = callbacks
         self._now = 0.0
         self._inputs = 0
         self._wake: float | None = None
@@ -167,7 +179,7 @@ class _Simulation:
                 self._happen(step)
 
     def finish(self) -> None:
-        while not self.state.ended and not self._queued and self.state.phase != TALKING:
+        while not self.state.ended and (not self._queued or self.state.queued) and self.state.phase != TALKING:
             at = self._next()
             if at is None:
                 return
@@ -226,9 +238,15 @@ class _Simulation:
             self._take_digits()
             self._run(self._now)
             return
-        self._reach(step, CollectDigits)
-        job = self._job(CollectDigits)
+        self._reach(step, CollectDigits, AskNumber)
+        job = self._job(CollectDigits, AskNumber)
         self._run(job.prompt_ends + min(1.0, (job.ends - job.prompt_ends) / 2))
+        if isinstance(job.command, AskNumber):
+            self._note(f"caller keys in {len(step.digits.rstrip('#'))} digits")
+            job.ends = self._now
+            job.result = NumberKeyed("good" if callable_number(step.digits, job.command.country) else "bad")
+            self._run(self._now)
+            return
         secret = isinstance(job.command, CollectDigits) and job.command.secret
         self._note(f"caller presses {'•' * len(step.digits) if secret else step.digits}")
         self._ahead += step.digits
@@ -264,16 +282,17 @@ class _Simulation:
                 self._input(DeadlineReached())
         self._now = max(self._now, until)
 
-    def _reach(self, step: ScriptStep, kind: type[Command]) -> None:
+    def _reach(self, step: ScriptStep, *kinds: type[Command]) -> None:
         """Let the call go on until it is at such a command; an EnterQueue is reached while the contact is in the queue."""
-        while not (self._queued if kind is EnterQueue else any(isinstance(job.command, kind) for job in self._jobs.values())):
+        queue = kinds == (EnterQueue,)
+        while not (self._queued if queue else any(isinstance(job.command, kinds) for job in self._jobs.values())):
             at = self._next()
-            if at is None or (self._queued and self.state.phase != TALKING and kind is not EnterQueue):
+            if at is None or (self._queued and not self.state.queued and self.state.phase != TALKING and not queue):
                 raise ScriptError(f"{step} cannot happen at {self._now:.1f} s: the call is in {self.state!r}.")
             self._run(at)
 
-    def _job(self, kind: type[Command]) -> _Job:
-        return next(job for job in self._jobs.values() if isinstance(job.command, kind))
+    def _job(self, *kinds: type[Command]) -> _Job:
+        return next(job for job in self._jobs.values() if isinstance(job.command, kinds))
 
     # --- the flow -------------------------------------------------------------------------------------------------
 
@@ -305,7 +324,7 @@ class _Simulation:
 
     def _carry_out(self, effects: Sequence[FlowEffect]) -> None:
         for effect in effects:
-            if isinstance(effect, (AnswerCall, Speak, CollectDigits, RecordMessage, EnterQueue)):
+            if isinstance(effect, Command):
                 if effect.id not in self._seen:
                     self._seen.add(effect.id)
                     self._begin(effect)
@@ -322,7 +341,8 @@ class _Simulation:
                 self._note(f"say: {' '.join(texts)}")
                 self._work(command, _seconds(texts), 0.0, Played())
             case CollectDigits(texts=texts, first_timeout=wait):
-                self._note(f"ask: {' '.join(texts)}")
+                if texts:  # without, a digit is waited for behind the music
+                    self._note(f"ask: {' '.join(texts)}")
                 self._work(command, _seconds(texts), wait, Digits("", "no-input"))
             case RecordMessage(texts=texts, silence_seconds=silence):
                 self._note(f"record: {' '.join(texts)}{' (beep)' if command.beep else ''}")
@@ -330,6 +350,19 @@ class _Simulation:
             case EnterQueue(queue=queue, priority=priority):
                 self._note(f"enter queue {queue} (priority {priority})")
                 self._queued = True
+            case AskNumber(texts=texts, first_timeout=wait):
+                self._note(f"ask number: {' '.join(texts)}")
+                self._work(command, _seconds(texts), wait, NumberKeyed("none"))
+            case OfferCallback(id=id):
+                self._decided(id, CallbackOffer(self._callbacks == "own") if self._callbacks else None)
+            case TakeCallback(id=id, queue=queue):
+                self._note(f"called back by {queue}")
+                self._queued = False
+                self._decided(id, Done())
+
+    def _decided(self, id: str, result: CommandResult | None) -> None:
+        """What the house answers at once."""
+        self._input(CommandDone(id, result) if result is not None else CommandFailed(id, "no-callbacks"))
 
     def _work(self, command: Command, prompt: float, after: float, result: CommandResult) -> None:
         self._jobs[command.id] = _Job(command, self._now + prompt, self._now + prompt + after, result)
@@ -345,7 +378,7 @@ class _Simulation:
                     self._note("music off")
                 self._music = None
             case StopSpeaking(id=id):
-                self._stop(id, (Speak, CollectDigits), "stop speaking")
+                self._stop(id, (Speak, CollectDigits, AskNumber), "stop speaking")
             case StopRecording(id=id):
                 self._stop(id, (RecordMessage,), "stop recording")
             case LeaveQueue(why=why):
@@ -363,7 +396,8 @@ class _Simulation:
         for job in list(self._jobs.values()):
             if isinstance(job.command, kinds) and id in ("", job.command.id):
                 del self._jobs[job.command.id]
-                self._note(word)
+                if not isinstance(job.command, CollectDigits) or job.command.texts:
+                    self._note(word)
 
     def _take_digits(self) -> None:
         """The card's side of a question: digits of now or dialled ahead end it, when they are enough or no more come."""

@@ -39,6 +39,8 @@ class FlowState(msgspec.Struct, frozen=True, omit_defaults=True):
     agent: str = ""
     failures: int = 0
     outcome: Outcome = ""
+    queued: str = ""
+    """The queue in which the contact goes on waiting although it left the activity `queue`."""
 
     def __repr__(self) -> str:
         ids = ", ".join(command.id for command in self.outstanding)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from ivr.effects import (
+    AskNumber,
     CollectDigits,
     Command,
     FlowEffect,
@@ -44,6 +45,7 @@ class Step:
         self.memory = dict(state.memory)
         self.agent = state.agent
         self.failures = state.failures
+        self.queued = state.queued
         self.effects: list[FlowEffect] = []
         self.exit: str | None = None
         self.failure: str | None = None
@@ -90,11 +92,17 @@ class Step:
     def stop(self) -> None:
         """Stop what is being said, asked or recorded, and await nothing more."""
         for command in self._outstanding:
-            if isinstance(command, (Speak, CollectDigits)):
+            if isinstance(command, (Speak, CollectDigits, AskNumber)):
                 self.emit(StopSpeaking(command.id))
             elif isinstance(command, RecordMessage):
                 self.emit(StopRecording(command.id))
         self._outstanding.clear()
+
+    def silence_kind(self, kind: type[Speak] | type[CollectDigits]) -> None:
+        """Stop what is said or asked by commands of this kind, and await nothing more of them."""
+        for command in self.outstanding(kind):
+            self.emit(StopSpeaking(command.id))
+        self.settle_kind(kind)
 
     def reissue(self) -> None:
         """Send again everything that is in force: commands with their ids, music, the next waking."""
@@ -177,7 +185,7 @@ class Step:
         self._deadlines.clear()
         self._music = None
         self.memory = {}
-        self.agent = ""
+        self.agent = self.queued = ""
         self.exit = self.failure = None
 
     @property
@@ -212,6 +220,7 @@ class Step:
             agent=self.agent,
             failures=self.failures,
             outcome=self._outcome,
+            queued=self.queued,
         )
         at = state.wake_at
         if at is not None and (self._wake or at != self._before.wake_at):

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Set
 from ivr import prompts
 from ivr.activities import Activity, Exit
 from ivr.activities.answer import Answer
+from ivr.activities.callback import Callback
 from ivr.activities.queue import Queue
 from ivr.activities.set import Set as SetActivity
 from ivr.activities.voicemail import Voicemail
@@ -97,7 +98,7 @@ def _prompts(flow: Flow, name: str, activity: Activity) -> Iterator[Problem]:
 
 
 def _settings(flow: Flow, name: str, activity: Activity, queues: Set[str] | None) -> Iterator[Problem]:
-    queue = activity.queue if isinstance(activity, (Queue, Voicemail)) else None
+    queue = activity.queue if isinstance(activity, (Queue, Callback, Voicemail)) else None
     if queue is not None and queues is not None and queue not in queues:
         yield Problem("unknown-queue", name, f"There is no queue '{queue}'{_guess(queue, queues)}.")
     if isinstance(activity, SetActivity):

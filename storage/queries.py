@@ -203,7 +203,9 @@ class Queries:
 
     async def open_contacts(self, ids: list[str]) -> list[Row]:
         """Who is calling, for the contacts that a restart finds open."""
-        return await self._fetch("SELECT id, ani, dnis, display, cad, callback FROM contacts WHERE id = ANY($1::uuid[])", ids)
+        return await self._fetch(
+            "SELECT id, ani, dnis, display, cad, callback, trunk, source FROM contacts WHERE id = ANY($1::uuid[])", ids
+        )
 
     async def events_about(self, contact: str, since: float, until: float | None) -> list[Row]:
         """Events between two times whose effects name a contact, in order; with their effects."""

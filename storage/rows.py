@@ -26,6 +26,7 @@ STATEMENTS = {
         INSERT INTO contacts (id, channel, ani, dnis, display, entry_point, arrived, cad)
         VALUES ($1, $2, $3, $4, $5, $6, to_timestamp($7), $8::jsonb) ON CONFLICT (id) DO NOTHING""",
     "contact_known": "UPDATE contacts SET customer = $2, callback = $3 WHERE id = $1",
+    "contact_came": "UPDATE contacts SET customer = $2, trunk = $3, source = $4 WHERE id = $1",
     "callback_number": "UPDATE contacts SET callback = $2 WHERE id = $1",
     "message": """
         INSERT INTO messages (contact, number, author, agent, at, body)
@@ -185,6 +186,11 @@ def decision(
 def contact_known(id: str, customer: str, callback: str = "") -> RowWrite:
     """The keyed hash of the customer, and the number to call back."""
     return RowWrite("contact_known", [id, customer, _text(callback)])
+
+
+def contact_came(id: str, customer: str, trunk: str, source: str) -> RowWrite:
+    """Who a caller is to the log, and which way the call came."""
+    return RowWrite("contact_came", [id, customer, _text(trunk), _text(source)])
 
 
 def callback_number(id: str, number: str) -> RowWrite:

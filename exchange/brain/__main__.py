@@ -28,6 +28,7 @@ from exchange.brain.cards import Cards
 from exchange.brain.clock import EngineClock
 from exchange.brain.customers import PURPOSE, Customers
 from exchange.brain.desks import Desks
+from exchange.brain.dialler import Dialler
 from exchange.brain.doors import Doors
 from exchange.brain.filing import Filing
 from exchange.brain.garbage import Garbage
@@ -110,6 +111,7 @@ class Brain:
             clock = EngineClock(house.last_at)
             gap = clock.now() - house.last_at if house.last_at else 0.0
             self.reports, self.clock = Reports(database), clock
+            exchange.dialler = Dialler(exchange, self._trunks)
             await self._assemble(stack, exchange, events, queries, clock)
             begin = self.live.begin(FoldStates(database), self.reports, events, events.epoch, clock.now)
             counting = exchange.group.create_task(begin, name="figures")
@@ -228,6 +230,7 @@ class Brain:
         self.web_calls.expect_return()
         exchange.bury_lost_cards()
         await stack.enter_async_context(exchange.cards)
+        exchange.dialler.take_up()
         tasks.append(exchange.group.create_task(self._poll_edge(exchange), name="edge poll"))
         tasks.append(exchange.group.create_task(self._make_apology(exchange), name="apology"))
         tasks.append(exchange.group.create_task(self._speak_ahead(exchange, flows), name="prompts"))
@@ -275,6 +278,7 @@ class Brain:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(serving), CLOSE_SECONDS)
         self.web_calls.close()
+        exchange.dialler.close()
         for task in [*tasks, serving, *(w.task for w in exchange.workers.values() if w.task is not None)]:
             task.cancel()
 

@@ -18,6 +18,8 @@ from media.control.envelope import ControlError
 log = structlog.get_logger()
 
 MOST_REMEMBERED = 10_000
+RINGING = "ringing"
+"""The player of the tone that an agent hears while the customer is dialled."""
 AWAY = frozenset({"card-gone", "stopping"})
 """Failures of a card that is leaving: its death, or its return, has us look at the call again."""
 
@@ -58,16 +60,24 @@ class Bridge:
         if worker.card not in self._cards.rates:
             return  # After a restart the card's inventory comes first: without it a talk that goes on would be patched anew.
         talk = self._talk(worker.contact)
+        if talk is not None and talk.call != worker.call:
+            talk = None  # another call is that contact's by now
         if talk is None or talk.gone or talk.final or not talk.agent:
             await self._part(worker)
             if talk is not None and talk.final and talk.flow.ended and not talk.gone:
                 await worker.command(line.EndCall(worker.call))
+            elif talk is not None and talk.callback == "answered" and not talk.gone and not talk.final:
+                await self._music(worker, True)  # called back, and the agent is lost: no flow is there to play it
             return
         seat = self._seats.connection_of(talk.agent)
         if seat is not None and seat != worker.desk:
             fresh = await self._join(worker, talk, seat)
             if not fresh:
                 return
+        if talk.callback == "dialling":
+            await self._ring(worker)
+            return
+        await self._stop_ringing(worker)
         heard = seat is not None and worker.party != "" and not talk.held
         await self._music(worker, not heard and (talk.held or seat is None))
         await self._mute(worker, talk.muted)
@@ -100,11 +110,30 @@ class Bridge:
                     self._failed(worker.contact, talk.agent, error.code)
             return False
         worker.party, worker.desk, worker.links, worker.muted = party, seat, None, False
+        worker.ringing = False
         if old_party:
             await worker.command(line.HangUp(worker.call, old_party, "transferred"))
             if old_desk is not None:
                 await self._unpatch(old_desk, old_party)
         return True
+
+    async def _ring(self, worker: Worker) -> None:
+        """The customer is being dialled: the agent hears it ring, or what the other side sends before it answers."""
+        if not worker.party:
+            return
+        if worker.early:
+            await self._stop_ringing(worker)
+            wanted = frozenset({line.Link(worker.customer, worker.party)})
+            if worker.links != wanted and await worker.command(line.SetLinks(worker.call, sorted(wanted))):
+                worker.links = wanted
+        elif not worker.ringing:
+            tone = line.PlayTone(worker.call, worker.party, RINGING, 425, on_ms=1000, off_ms=4000)
+            worker.ringing = await worker.command(tone)
+
+    async def _stop_ringing(self, worker: Worker) -> None:
+        if worker.ringing and worker.party:
+            await worker.command(line.StopPlay(worker.call, worker.party, RINGING))
+        worker.ringing = False
 
     def remember(self, party: str, contact: str) -> None:
         """Whose patch this is, until its figures come."""
@@ -176,6 +205,8 @@ class Bridge:
         worker.desk = patches[worker.party] if worker.party else None
         worker.links = frozenset(record.links)
         worker.muted = living[0].muted if living else False
+        worker.ringing = bool(living) and living[0].player == RINGING
+        worker.early = any(p.party == worker.customer and p.state == "early" for p in record.parties)
         worker.music = next((p.music for p in record.parties if p.party == worker.customer), None)
         worker.recording, worker.paused = record.recording, record.recording_paused
         if record.recording:

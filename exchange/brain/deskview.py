@@ -7,9 +7,10 @@ from typing import Any
 
 from acd.model import AgentView, WorkView
 from exchange.brain.broadcasts import Broadcasts
+from exchange.brain.callbacks import UNDER_WAY
 from exchange.brain.conversations import Conversation
 from exchange.brain.details import Details
-from exchange.brain.house import House
+from exchange.brain.house import House, Talk
 
 
 class DeskView:
@@ -68,6 +69,7 @@ class DeskView:
         if offer is None:
             return None
         contact, detail = self._house.engine.contact(offer.contact), self._detail(offer.contact)
+        talk = self._house.talks.get(offer.contact)
         return {
             "id": offer.id,
             "contact": offer.contact,
@@ -75,6 +77,8 @@ class DeskView:
             "queue_name": self._queue_name(offer.queue),
             "ani": detail.ani,
             "name": detail.display,
+            "number": detail.callback or detail.ani,
+            "tries": talk.tries if talk is not None else 0,
             "waited": round(now - contact.queued_at, 1) if contact is not None else 0.0,
             "deadline": offer.deadline,
             "channel": offer.channel,
@@ -96,7 +100,10 @@ class DeskView:
             "dnis": detail.dnis,
             "queue": queue,
             "queue_name": self._queue_name(queue),
-            "state": "talking" if self._linked.get(contact) == agent else "connecting",
+            "state": self._state(talk),
+            "callback": talk.callback != "",
+            "number": detail.callback or detail.ani,
+            "tries": talk.tries,
             "since": talk.agent_since,
             "held": talk.held,
             "muted": talk.muted,
@@ -104,6 +111,11 @@ class DeskView:
             "cad": detail.cad,
         }
         return shown
+
+    def _state(self, talk: Talk) -> str:
+        if talk.callback in UNDER_WAY:
+            return "dialling"
+        return "talking" if self._linked.get(talk.contact) == talk.agent else "connecting"
 
     def _ended(self, view: AgentView) -> dict[str, Any] | None:
         shown, work = self._shown.get(view.id, {}), _wrapped_call(view)

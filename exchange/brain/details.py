@@ -13,4 +13,7 @@ class Details(msgspec.Struct):
     display: str = ""
     cad: dict[str, str] = {}
     callback: str = ""
-    """The number to call back, where it is another than `ani`."""
+    """The number to call back, where it is another than ani."""
+    trunk: str = ""
+    source: str = ""
+    """By which trunk, and from which address, the call came."""

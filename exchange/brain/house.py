@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -14,7 +14,7 @@ from acd.engine import Engine
 from acd.errors import Refused
 from acd.events import Configured
 from acd.model import Code, QueueConfig, Target
-from exchange.brain import records
+from exchange.brain import callbacks, records
 from exchange.brain.ids import recording_id
 from exchange.brain.records import Input, Record
 from ivr import effects as flow_effects
@@ -67,6 +67,11 @@ class Talk(msgspec.Struct):
     recording_failed: bool = False
     web: bool = False
     browser: records.Browser | None = None
+    reachable: records.Reachable = ""
+    callback: Literal["", "taken", "reserved", "dialling", "answered"] = ""
+    dials: int = 0
+    tries: int = 0
+    """Of the callback, as the engine counts them: the present one included."""
 
 
 class Outcome(msgspec.Struct):
@@ -79,6 +84,8 @@ class Outcome(msgspec.Struct):
     agents: dict[str, None] = {}
     over: list[str] = []
     """Contacts that have their final state now."""
+    resting: list[str] = []
+    """Contacts that go on without the call that they had."""
 
 
 class House:
@@ -98,7 +105,7 @@ class House:
         self._wakes: dict[str, float] = {}
         self._queue: deque[tuple[str, Any]] = deque()
         self._out = Outcome()
-        self._now = 0.0
+        self.now = 0.0
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -130,8 +137,8 @@ class House:
 
     def apply(self, record: Record) -> Outcome:
         """Take one record; raises acd.errors.Refused when the engine does not allow it (then nothing has changed)."""
-        self._out = Outcome([], [], {}, {}, [])
-        self._now = record.at
+        self._out = Outcome([], [], {}, {}, [], [])
+        self.now = record.at
         self._queue.clear()
         self._take(record.input)
         steps = 0
@@ -149,64 +156,64 @@ class House:
     def _take(self, input: Input) -> None:
         match input:
             case records.Routing(event):
-                self._route(msgspec.structs.replace(event, at=self._now))
+                self.route(msgspec.structs.replace(event, at=self.now))
                 if isinstance(event, Configured):
                     self.configured = event
             case records.Arrived():
                 self._arrive(input)
             case records.FlowAnswer(contact, answer):
-                self._feed(contact, answer)
-            case records.CustomerGone(contact):
-                self._customer_gone(contact)
+                self.feed(contact, answer)
+            case records.CustomerGone(contact, reason):
+                self._customer_gone(contact, reason)
             case records.CardDied(card, generation):
                 for talk in [t for t in self.talks.values() if (t.card, t.generation) == (card, generation)]:
-                    self._customer_gone(talk.contact, failed=True)
+                    self._customer_gone(talk.contact, "card-died", failed=True)
             case records.LineBack(contact):
-                self._feed(contact, flow_inputs.Resumed())
+                self.feed(contact, flow_inputs.Resumed())
             case records.Asked():
                 self._asked(input)
             case records.BridgeFailed(contact, agent, reason):
-                self._route(routing.ConnectFailed(self._now, contact, agent, reason))
+                self.route(routing.ConnectFailed(self.now, contact, agent, reason))
+            case records.LineLeased():
+                callbacks.leased(self, input)
+            case records.NotDialled():
+                callbacks.not_dialled(self, input)
+            case records.LegLost():
+                callbacks.never_placed(self, input)
+            case records.CustomerThere():
+                callbacks.there(self, input, recordings=self._recordings)
             case records.RecordingClosed(contact, recording, _, failed):
                 self._recording_closed(contact, recording, failed)
             case records.Clock():
                 self._clock()
             case records.Booted(gap):
-                self._route(routing.Recovered(self._now, gap))
+                self.route(routing.Recovered(self.now, gap))
                 for talk in list(self.talks.values()):
-                    self._feed(talk.contact, flow_inputs.Resumed(gap))
+                    self.feed(talk.contact, flow_inputs.Resumed(gap))
 
     # --- calls ----------------------------------------------------------------------------------------------------
 
     def _arrive(self, arrived: records.Arrived) -> None:
         contact = arrived.contact
-        self.talks[contact] = Talk(
-            contact,
-            arrived.card,
-            arrived.generation,
-            arrived.call,
-            arrived.party,
-            arrived.entry_point,
-            self.runner.begin(contact, arrived.flow, arrived.version),
-            self._now,
-            web=arrived.web,
-            browser=arrived.browser,
-        )
-        self._calls[arrived.card, arrived.call] = contact
-        self._route(routing.ContactArrived(self._now, contact, "voice", arrived.entry_point, arrived.customer))
-        self._feed(contact, flow_inputs.Started(contact, {"called": arrived.entry_point}))
+        flow = self.runner.begin(contact, arrived.flow, arrived.version)
+        talk = self.talks[contact] = self.new_talk(contact, arrived.entry_point, flow, self.now)
+        talk.card, talk.generation, talk.call, talk.party = arrived.card, arrived.generation, arrived.call, arrived.party
+        talk.web, talk.browser, talk.reachable = arrived.web, arrived.browser, arrived.reachable
+        self.know_call(talk)
+        self.route(routing.ContactArrived(self.now, contact, "voice", arrived.entry_point, arrived.customer))
+        self.feed(contact, flow_inputs.Started(contact, {"called": arrived.entry_point}))
 
-    def _customer_gone(self, contact: str, *, failed: bool = False) -> None:
+    def _customer_gone(self, contact: str, reason: str, *, failed: bool = False) -> None:
         talk = self.talks.get(contact)
-        if talk is None or talk.gone:
+        if talk is None or talk.gone or callbacks.gone(self, talk, reason):
             return
         talk.gone = True
         if not talk.final:
-            event: routing.Event = routing.CustomerLeft(self._now, contact)
+            event: routing.Event = routing.CustomerLeft(self.now, contact)
             if failed:
-                event = routing.ContactEnded(self._now, contact, "system", failed=True)
-            self._derive(event)
-        self._feed(contact, flow_inputs.CallerLeft())
+                event = routing.ContactEnded(self.now, contact, "system", failed=True)
+            self.derive(event)
+        self.feed(contact, flow_inputs.CallerLeft())
         self._out.talks[contact] = None
 
     def _asked(self, asked: records.Asked) -> None:
@@ -223,16 +230,16 @@ class House:
                     raise Refused("not-recorded", "This call is not recorded.")
                 talk.paused = not asked.on
             case "hang_up":
-                self._route(routing.ContactEnded(self._now, talk.contact, "agent"))
-                self._feed(talk.contact, flow_inputs.TalkEnded("agent"))
+                self.route(routing.ContactEnded(self.now, talk.contact, "agent"))
+                self.feed(talk.contact, flow_inputs.TalkEnded("agent"))
         self._out.talks[talk.contact] = None
         self._out.agents[asked.agent] = None
 
     def _hold(self, talk: Talk, on: bool) -> None:
         if talk.held and not on:
-            talk.held_seconds += self._now - talk.held_since
+            talk.held_seconds += self.now - talk.held_since
         elif on and not talk.held:
-            talk.held_since = self._now
+            talk.held_since = self.now
         talk.held = on
 
     def _recording_closed(self, contact: str, recording: str, failed: str) -> None:
@@ -246,36 +253,36 @@ class House:
     # --- time -----------------------------------------------------------------------------------------------------
 
     def _clock(self) -> None:
-        if self.wake_at is not None and self.wake_at <= self._now:
+        if self.wake_at is not None and self.wake_at <= self.now:
             self.wake_at = None
-            self._derive(routing.DeadlineReached(self._now))
+            self.derive(routing.DeadlineReached(self.now))
         if self.engine.unfinished:
-            self._derive(routing.Continue(self._now))
-        due = {contact for contact, at in self._wakes.items() if at <= self._now}
+            self.derive(routing.Continue(self.now))
+        due = {contact for contact, at in self._wakes.items() if at <= self.now}
         for contact in [contact for contact in self.talks if contact in due]:  # in the talks' order, for replay
             self._place(contact)
-            self._feed(contact, flow_inputs.DeadlineReached())
+            self.feed(contact, flow_inputs.DeadlineReached())
 
     def _place(self, contact: str) -> None:
         """Tell the flow its place, when it has one."""
         view = self.engine.contact(contact)
         if view is None or view.state not in {"waiting", "offered"}:
             return
-        estimate = self.engine.estimate(contact, self._now)
+        estimate = self.engine.estimate(contact, self.now)
         seconds = estimate.seconds if estimate is not None and estimate.seconds is not None else -1.0
         position = estimate.position if estimate is not None else 1
-        self._feed(contact, flow_inputs.QueueChanged(position, self.engine.waiting(view.queue), seconds))
+        self.feed(contact, flow_inputs.QueueChanged(position, self.engine.waiting(view.queue), seconds))
 
     # --- the cascade ----------------------------------------------------------------------------------------------
 
-    def _feed(self, contact: str, input: flow_inputs.FlowInput) -> None:
+    def feed(self, contact: str, input: flow_inputs.FlowInput) -> None:
         self._queue.append((contact, input))
 
     def _step(self, contact: str, input: flow_inputs.FlowInput) -> None:
         talk = self.talks.get(contact)
         if talk is None:
             return
-        talk.flow, effects = self.runner.handle(talk.flow, input, self._now)
+        talk.flow, effects = self.runner.handle(talk.flow, input, self.now)
         self._note_wake(talk)
         for effect in effects:
             match effect:
@@ -283,9 +290,13 @@ class House:
                     self._enter_queue(talk, effect)
                 case flow_effects.LeaveQueue():
                     self._leave_queue(talk)
+                case flow_effects.OfferCallback():
+                    callbacks.offer(self, talk, effect)
+                case flow_effects.TakeCallback():
+                    callbacks.take(self, talk, effect)
                 case flow_effects.HangUp(reason):
-                    if not talk.final:
-                        self._derive(routing.ContactEnded(self._now, contact, "flow", failed=reason == "error"))
+                    if not talk.final and not talk.callback:
+                        self.derive(routing.ContactEnded(self.now, contact, "flow", failed=reason == "error"))
                     self._out.flow.append((contact, effect))
                 case flow_effects.WakeAt():
                     pass  # next_wake reads it from the flow's state
@@ -311,39 +322,47 @@ class House:
     def _enter_queue(self, talk: Talk, effect: flow_effects.EnterQueue) -> None:
         if talk.gone:
             return
+        if talk.callback:
+            self.feed(talk.contact, flow_inputs.CommandFailed(effect.id, "callback-exists"))
+            return
+        view = self.engine.contact(talk.contact)
+        if view is not None and any(visit.queue == effect.queue for visit in view.visits):
+            self._place(talk.contact)  # it never left: a callback was offered meanwhile
+            return
         known = effect.queue in self.engine.queues()
         if known and not self.engine.staffed(effect.queue) and not self.engine.has_rule(effect.queue, "nobody-logged-in"):
-            self._feed(talk.contact, flow_inputs.Unavailable("nobody"))
+            self.feed(talk.contact, flow_inputs.Unavailable("nobody"))
             return
         talk.visits += 1
         visit = f"{talk.contact}:{talk.visits}"
-        event = routing.ContactQueued(self._now, talk.contact, effect.queue, effect.priority, visit)
+        event = routing.ContactQueued(self.now, talk.contact, effect.queue, effect.priority, visit)
         try:
-            self._route(event)
+            self.route(event)
         except Refused as error:
             answer: flow_inputs.FlowInput = flow_inputs.CommandFailed(effect.id, error.code)
             if error.code in REFUSALS:
                 answer = flow_inputs.Unavailable(REFUSALS[error.code])
-            self._feed(talk.contact, answer)
+            self.feed(talk.contact, answer)
             return
         self._place(talk.contact)
 
     def _leave_queue(self, talk: Talk) -> None:
         view = self.engine.contact(talk.contact)
-        if view is None or view.state not in {"waiting", "offered", "scheduled"}:
+        if view is None or view.callback or view.state not in {"waiting", "offered", "scheduled"}:
             return
-        self._derive(routing.ContactUnqueued(self._now, talk.contact))
+        self.derive(routing.ContactUnqueued(self.now, talk.contact))
 
     # --- the engine -----------------------------------------------------------------------------------------------
 
-    def _derive(self, event: routing.Event) -> None:
+    def derive(self, event: routing.Event) -> None:
         """An engine event that follows from another; a refusal is a fact of the log as well, and harmless."""
         try:
-            self._route(event)
+            self.route(event)
         except Refused as error:
             log.info("engine refused a derived event", event_kind=routing.kind(event), code=error.code)
 
-    def _route(self, event: routing.Event) -> None:
+    def route(self, event: routing.Event) -> None:
+        stranded: list[str] = []
         for effect in self.engine.handle(event):
             self._out.decided.append(effect)
             match effect:
@@ -351,12 +370,15 @@ class House:
                     self.wake_at = at
                 case decided.AgentChanged(agent) | decided.OfferMade(_, _, agent) | decided.OfferWithdrawn(_, _, agent):
                     self._out.agents[agent] = None
-                case decided.Assigned(contact, agent):
-                    self._assigned(contact, agent)
+                case decided.Assigned(contact, agent, callback=callback):
+                    self._assigned(contact, agent, callback=callback)
+                case decided.CallbackChanged():
+                    callbacks.changed(self, effect)
                 case decided.Released(contact, agent, why):
                     self._released(contact, agent, why)
                 case decided.Overflowed(contact, _, why, to):
-                    self._overflowed(contact, why, to)
+                    if self._overflowed(contact, why, to):
+                        stranded.append(contact)
                 case decided.ContactFinal(contact, final):
                     talk = self.talks.get(contact)
                     if talk is not None:
@@ -364,27 +386,36 @@ class House:
                         self._settle(talk)
                 case _:
                     pass
+        for contact in stranded:
+            self.derive(routing.ContactEnded(self.now, contact, "flow"))
 
-    def _overflowed(self, contact: str, why: str, to: Target | None) -> None:
-        """Out of the queues by a rule: the flow goes on; what stays within the engine needs no word."""
+    def _overflowed(self, contact: str, why: str, to: Target | None) -> bool:
+        """Out of the queues by a rule: the flow goes on; what stays within the engine needs no word. True: it has no flow."""
         if to is not None and to.kind in {"queue", "team", "agent"}:
-            return
+            return False
+        talk = self.talks.get(contact)
+        if talk is not None and talk.callback:
+            return True
         if to is None:
-            self._feed(contact, flow_inputs.Unavailable(OVERFLOWS.get(why, "full")))
+            self.feed(contact, flow_inputs.Unavailable(OVERFLOWS.get(why, "full")))
         else:
-            self._feed(contact, flow_inputs.Unavailable("overflow", to.kind, to.id))
+            self.feed(contact, flow_inputs.Unavailable("overflow", to.kind, to.id))
+        return False
 
-    def _assigned(self, contact: str, agent: str) -> None:
+    def _assigned(self, contact: str, agent: str, *, callback: bool) -> None:
         talk = self.talks.get(contact)
         if talk is None:
             return
-        talk.agent, talk.agent_since = agent, self._now
+        talk.agent, talk.agent_since = agent, self.now
         talk.held = talk.muted = False
         self.by_agent[agent] = contact
-        if self._recordings and not talk.recording:
+        if callback:
+            callbacks.assigned(self, talk)
+        elif self._recordings and not talk.recording:
             talk.recordings += 1
             talk.recording = recording_id(contact, talk.recordings)
-        self._feed(contact, flow_inputs.Assigned(agent))
+        if not callback:
+            self.feed(contact, flow_inputs.Assigned(agent))
         self._out.talks[contact] = None
         self._out.agents[agent] = None
 
@@ -399,9 +430,36 @@ class House:
         talk.agent = ""
         talk.muted = False
         self._out.talks[contact] = None
-        if why in PARTED:
-            self._feed(contact, flow_inputs.Unassigned(why))
+        if talk.callback in callbacks.UNDER_WAY:
+            callbacks.released(self, talk)
+        elif why in PARTED:
+            self.feed(contact, flow_inputs.Unassigned(why))
             self._place(contact)
+
+    # --- for callbacks --------------------------------------------------------------------------------------------
+
+    def new_talk(self, contact: str, entry_point: str, flow: FlowState, arrived: float) -> Talk:
+        """One without a call."""
+        return Talk(contact, "", "", "", "", entry_point, flow, arrived)
+
+    def know_call(self, talk: Talk) -> None:
+        """The talk has this call now."""
+        self._calls[talk.card, talk.call] = talk.contact
+
+    def forget_call(self, talk: Talk) -> None:
+        """The talk is left without its call."""
+        if self._calls.pop((talk.card, talk.call), None) is not None:
+            self._out.resting.append(talk.contact)
+
+    def changed(self, talk: Talk) -> None:
+        """Whoever shows or carries out this talk must look at it again."""
+        self._out.talks[talk.contact] = None
+        if talk.agent:
+            self._out.agents[talk.agent] = None
+
+    def let_out(self, contact: str, effect: flow_effects.FlowEffect) -> None:
+        """As if the flow wanted it."""
+        self._out.flow.append((contact, effect))
 
 
 class Snapshot(msgspec.Struct):
@@ -428,7 +486,7 @@ def thaw(house: House, data: bytes) -> None:
     house.engine = Engine.restore(snapshot.engine)
     house.talks = {t.contact: t for t in snapshot.talks}
     house.by_agent = {t.agent: t.contact for t in snapshot.talks if t.agent}
-    house._calls = {(t.card, t.call): t.contact for t in snapshot.talks}
+    house._calls = {(t.card, t.call): t.contact for t in snapshot.talks if t.card}
     for talk in snapshot.talks:
         house._note_wake(talk)
     house.configured = snapshot.configured

@@ -12,6 +12,7 @@ import structlog
 from exchange.brain.cards import Cards
 from exchange.brain.house import Talk
 from exchange.brain.ids import recording_id
+from exchange.brain.keyed import number_collect
 from ivr import effects as flow
 from ivr.inputs import CommandDone, CommandFailed, Done
 from media.control import line
@@ -23,6 +24,8 @@ RESTARTABLE = frozenset({"card-gone", "timeout", "stopping"})
 """Failures after which the card's return (or its death) decides, not the flow."""
 
 LIMIT_SLACK = 10.0
+
+Attempt = flow.AnswerCall | flow.Speak | flow.CollectDigits | flow.AskNumber | flow.RecordMessage
 
 
 class Report(Protocol):
@@ -61,6 +64,10 @@ class Worker:
         self.music: bool | None = None
         self.recording = ""
         self.paused = False
+        self.early = False
+        """The customer who is dialled sends sound already: ringing, or an announcement."""
+        self.ringing = False
+        """The agent hears our ringing."""
         self.ended = False
         """The card has ended the call with all its parties."""
         self.task: asyncio.Task[None] | None = None
@@ -84,7 +91,7 @@ class Worker:
         """Drop the spoken effect with this id (empty: all of them) if the card has not heard of it yet."""
         if self._speaking and id in {"", self._speaking}:
             self._silence.set()
-        spoken = flow.Speak | flow.CollectDigits | flow.RecordMessage
+        spoken = flow.Speak | flow.CollectDigits | flow.AskNumber | flow.RecordMessage
         self._effects = deque(e for e in self._effects if not (isinstance(e, spoken) and id in {"", e.id}))
 
     def touch(self) -> None:
@@ -141,12 +148,12 @@ class Worker:
                 await self.command(line.StopRecord(call, message_recording(self.contact, id)))
             case flow.HangUp():
                 await self.command(line.EndCall(call))
-            case flow.AnswerCall() | flow.Speak() | flow.CollectDigits() | flow.RecordMessage():
+            case flow.AnswerCall() | flow.Speak() | flow.CollectDigits() | flow.AskNumber() | flow.RecordMessage():
                 await self._attempt(effect)
-            case flow.EnterQueue() | flow.LeaveQueue() | flow.WakeAt():
+            case _:
                 raise TypeError(f"{type(effect).__name__} is the house's to do")
 
-    async def _attempt(self, effect: flow.AnswerCall | flow.Speak | flow.CollectDigits | flow.RecordMessage) -> None:
+    async def _attempt(self, effect: Attempt) -> None:
         """A command of the flow: its end comes as a card's event, or here when it fails."""
         try:
             client = self._shop.cards.line(self.card)
@@ -165,6 +172,10 @@ class Worker:
                     files = await self._files(id, texts)
                     if files is not None:
                         await client.command(self._collect(effect, files), id=id)
+                case flow.AskNumber(id, texts):
+                    files = await self._files(id, texts)
+                    if files is not None:
+                        await client.command(number_collect(self.call, self.customer, effect, files), id=id)
                 case flow.RecordMessage(id, texts):
                     files = await self._files(id, texts)
                     if files is not None:

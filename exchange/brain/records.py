@@ -17,6 +17,9 @@ KIND = "exchange"
 REJECTED = "rejected"
 """Of those whose Record raised when it was taken: every replay passes over them."""
 
+Reachable = Literal["", "keyed", "own"]
+"""Whether a contact can be called back: not at all, at a number that it keys in, or at its own, too."""
+
 Ended = Literal["customer", "agent", "system"]
 
 
@@ -65,7 +68,8 @@ class Arrived(msgspec.Struct, frozen=True, tag="arrived"):
     browser: Browser | None = None
     """A web caller's; None in logs of older versions."""
     customer: str = ""
-    """Keyed hash of who calls; empty where nobody knows."""
+    """The keyed hash of the number that calls; empty for one that is withheld, or that nobody has checked."""
+    reachable: Reachable = ""
 
 
 class FlowAnswer(msgspec.Struct, frozen=True, tag="flow_answer"):
@@ -121,6 +125,37 @@ class Message(msgspec.Struct, frozen=True, tag="message"):
     agent: str = ""
 
 
+class LineLeased(msgspec.Struct, frozen=True, tag="line_leased"):
+    """A line for dialling a customer: the n-th time that this contact is dialled; the leg is placed when this is durable."""
+
+    contact: str
+    dial: int
+    card: str
+    generation: str
+
+
+class NotDialled(msgspec.Struct, frozen=True, tag="not_dialled"):
+    """A customer could not be dialled: there was no line, or no way to the number."""
+
+    contact: str
+    dial: int
+    code: str = ""
+
+
+class LegLost(msgspec.Struct, frozen=True, tag="leg_lost"):
+    """A call that should be dialling is not on its card: the leg was never placed."""
+
+    contact: str
+    call: str
+
+
+class CustomerThere(msgspec.Struct, frozen=True, tag="customer_there"):
+    """A customer who was dialled has answered."""
+
+    contact: str
+    call: str
+
+
 class RecordingClosed(msgspec.Struct, frozen=True, tag="recording_closed"):
     """A recording's files are complete (or `failed` says why not)."""
 
@@ -145,6 +180,10 @@ Input = (
     | Asked
     | BridgeFailed
     | Message
+    | LineLeased
+    | NotDialled
+    | LegLost
+    | CustomerThere
     | RecordingClosed
     | Clock
 )

@@ -63,4 +63,4 @@ async def recall_details(house: House, queries: Queries) -> dict[str, Details]:
 
 def _details(row: Row) -> Details:
     cad = msgspec.json.decode(row["cad"], type=dict[str, str])
-    return Details(row["ani"], row["dnis"], row["display"], cad, row["callback"])
+    return Details(row["ani"], row["dnis"], row["display"], cad, row["callback"], row["trunk"], row["source"])

@@ -13,19 +13,22 @@ import structlog
 import acd.effects as decided
 import acd.events as routing
 from acd.errors import Refused
-from exchange.brain import records, tables
+from exchange.brain import callbacks, records, tables
 from exchange.brain.books import Books
 from exchange.brain.bridge import Bridge
 from exchange.brain.cards import Cards, Listener
 from exchange.brain.customers import Customers
 from exchange.brain.desks import Desks
 from exchange.brain.details import Details
+from exchange.brain.dialler import Dialler
 from exchange.brain.filing import Filing
 from exchange.brain.garbage import Garbage
 from exchange.brain.house import House, Outcome, Talk
 from exchange.brain.ids import uuid7
+from exchange.brain.keyed import number_keyed
 from exchange.brain.ledger import BrokenHouse, Ledger
 from exchange.brain.lines import Shop, Worker, message_collect, message_recording, prompt_player
+from exchange.brain.outdial import reachable
 from exchange.brain.records import Record, Source
 from ivr import effects as flow
 from ivr.inputs import CommandDone, CommandFailed, Digits, Played, Recorded
@@ -33,7 +36,6 @@ from media.control import desk, line
 from media.control.client import ControlClient
 from media.control.envelope import ControlError, Event
 from storage.log import RowWrite
-from storage.rows import contact_known
 
 log = structlog.get_logger()
 
@@ -92,6 +94,7 @@ class Exchange(Listener):
         self.books: Books
         self.garbage: Garbage
         self.web: WebCallers
+        self.dialler: Dialler
         self.doors: Outside
         self.customers: Customers
         self.shop: Shop
@@ -133,7 +136,7 @@ class Exchange(Listener):
 
     def bury_lost_cards(self) -> None:
         """After a restart with fewer line cards: nobody will ever tell us of the others and their calls."""
-        lost = {t.card: t.generation for t in self.house.talks.values() if t.card not in self.cards.line_card_names}
+        lost = {t.card: t.generation for t in self.house.talks.values() if t.card not in ("", *self.cards.line_card_names)}
         for card, generation in lost.items():
             log.warning("line card is no more", card=card)
             self.line_dead(card, generation)
@@ -148,8 +151,11 @@ class Exchange(Listener):
                 if isinstance(effect, flow.RecordMessage):
                     self._messages.setdefault(effect.id, Message(contact, effect))
                 worker.do(effect)
+        for contact in outcome.resting:
+            self._part(contact)
         for contact in outcome.talks:
             self.touch(contact)
+            self.dialler.look(contact)
             self.web.talk_changed(contact)
         for agent in outcome.agents:
             self.desks.push(agent)
@@ -167,6 +173,14 @@ class Exchange(Listener):
             self.web.over(contact, "card-died" if isinstance(record.input, records.CardDied) else "ended")
         if record.source is not None and record.source.card in self.cards.line_card_names:
             self.cards.line(record.source.card).ack(record.source.seq)
+
+    def _part(self, contact: str) -> None:
+        """The call is over, and the contact goes on without one."""
+        worker = self.workers.pop(contact, None)
+        if worker is not None:
+            worker.finish()
+        self.desks.over(contact)
+        self.web.over(contact, "ended")
 
     def _drop_messages(self, contact: str, record: Record) -> None:
         """The contact is over: no recording will end that has not begun, or whose card is dead."""
@@ -198,7 +212,7 @@ class Exchange(Listener):
     def _worker(self, contact: str) -> Worker | None:
         worker = self.workers.get(contact)
         talk = self.house.talks.get(contact)
-        if worker is None and talk is not None:
+        if worker is None and talk is not None and talk.card:
             worker = self.workers[contact] = Worker(contact, self.shop, talk)
             worker.task = self.group.create_task(self._work(worker), name=f"worker {contact}")
         return worker
@@ -233,6 +247,8 @@ class Exchange(Listener):
             self._forget(card, body.call)
             return
         if contact is None:
+            if isinstance(body, line.PartyChanged) and body.state != "ended" and callbacks.is_dialled(body.call):
+                self.order(card, line.EndCall(body.call))  # nobody waits for this customer any more
             return
         match body:
             case line.PartyChanged():
@@ -256,7 +272,7 @@ class Exchange(Listener):
             self.order(card, line.Reject(call.call, call.party, 404, "not-found"))
             return
         contact = uuid7()
-        detail = Details(call.ani, call.dnis, call.display, dict(call.headers))
+        detail = Details(call.ani, call.dnis, call.display, dict(call.headers), trunk=call.trunk, source=call.source)
         self.details[contact] = detail
         customer = self.customers.of("voice", call.ani)
         arrived = records.Arrived(
@@ -269,10 +285,11 @@ class Exchange(Listener):
             entry.flow,
             version=self.house.runner.newest(entry.flow),
             customer=customer,
+            reachable=reachable(detail, self.dialler.trunks(), web=False),
         )
         rows = [
             tables.contact_arrived(contact, entry.id, detail, at),
-            contact_known(contact, customer),
+            tables.contact_came(contact, customer, detail),
             tables.leg_started(contact, call.call, call.party, at),
         ]
         log.info("call arrived", contact=contact, card=card, call=call.call, **{"pii.ani": call.ani, "pii.dnis": call.dnis})
@@ -283,7 +300,14 @@ class Exchange(Listener):
         worker = self.workers.get(contact)
         if change.party == talk.party:
             if change.state == "connected":
-                self.filing.write(tables.leg_connected(contact, change.party, at))
+                row = tables.leg_connected(contact, change.party, at)
+                if talk.callback == "dialling":
+                    self.put(records.CustomerThere(contact, talk.call), source, [row])
+                else:
+                    self.filing.write(row)
+            elif change.state == "early" and worker is not None:
+                worker.early = True
+                worker.touch()
             elif change.state == "ended":
                 reason = change.termination.reason if change.termination is not None else "error"
                 log.info("customer's leg ended", contact=contact, reason=reason)
@@ -325,7 +349,14 @@ class Exchange(Listener):
                 self.order(talk.card, line.StopRecord(talk.call, message_recording(contact, id)))
             return
         command = self._outstanding(contact, body.collect)
-        if command is not None:
+        if isinstance(command, flow.AskNumber):
+            result, number = number_keyed(command, body.digits, body.why)
+            written: list[RowWrite] = []
+            if number:
+                self.details[contact].callback = number
+                written = [tables.number_keyed(contact, number)]
+            self.put(records.FlowAnswer(contact, CommandDone(body.collect, result)), source, written)
+        elif command is not None:
             answer = CommandDone(body.collect, Digits(body.digits, body.why))
             secret = isinstance(command, flow.CollectDigits) and command.secret
             try:
@@ -407,6 +438,8 @@ class Exchange(Listener):
             if talk.generation != inventory.generation:
                 self.put(records.CardDied(card, talk.generation))
                 self.filing.salvage()
+            elif talk.callback == "dialling" and talk.call not in held:
+                self.dialler.recall(talk, next((c for c in inventory.calls if c.call == talk.call), None))
             elif talk.call not in held:
                 if not resumed:
                     self.put(records.CustomerGone(talk.contact, "error"))
@@ -415,6 +448,8 @@ class Exchange(Listener):
                 if worker is not None:
                     self.bridge.recall(worker, held[talk.call], self._patches_of())
                     worker.touch()
+                if talk.callback == "dialling":
+                    self.dialler.recall(talk, held[talk.call])
                 self.put(records.LineBack(talk.contact))
         for record in inventory.calls:
             if record.ended is not None:

@@ -23,6 +23,16 @@ def contact_arrived(contact: str, entry_point: str, detail: Details, at: float) 
     return rows.contact_arrived(contact, "voice", detail.ani, detail.dnis, detail.display, entry_point, at, detail.cad)
 
 
+def contact_came(contact: str, customer: str, detail: Details) -> RowWrite:
+    """As whom the log knows them, and by which way they came."""
+    return rows.contact_came(contact, customer, detail.trunk, detail.source)
+
+
+def number_keyed(contact: str, number: str) -> RowWrite:
+    """The number that a caller wants to be called back at."""
+    return rows.callback_number(contact, number)
+
+
 def leg_started(contact: str, call: str, party: str, at: float) -> RowWrite:
     return rows.leg(contact, party, "sip", call=call, started=at)
 
@@ -111,16 +121,23 @@ def of_outcome(house: House, record: Record, outcome: Outcome) -> Sequence[RowWr
     return found
 
 
+def _answered(house: House, record: Record, contact: str, agent: str, queue: str) -> list[RowWrite]:
+    """An agent and the customer are there."""
+    found = [rows.contact_answered(contact, record.at)]
+    talk = house.talks.get(contact)
+    if talk is not None and talk.recording:
+        found.append(rows.recording_opened(talk.recording, contact, "call", queue, agent, record.at))
+    return found
+
+
 def _of_effect(house: House, record: Record, effect: decided.Effect) -> list[RowWrite]:
     match effect:
         case decided.ContactChanged(contact, _, queue, agent):
             return [rows.contact_placed(contact, queue or None, agent or None)]
-        case decided.Assigned(contact, agent, queue):
-            found = [rows.contact_answered(contact, record.at)]
-            talk = house.talks.get(contact)
-            if talk is not None and talk.recording:
-                found.append(rows.recording_opened(talk.recording, contact, "call", queue, agent, record.at))
-            return found
+        case decided.Assigned(contact, agent, queue, callback=False):
+            return _answered(house, record, contact, agent, queue)
+        case decided.CallbackChanged(contact, queue, "answered") if contact in house.talks:
+            return _answered(house, record, contact, house.talks[contact].agent, queue)
         case decided.ContactFinal(contact, final, queue, agent, waited, talked):
             return [rows.contact_ended(contact, record.at, final, waited, talked, queue or None, agent or None)]
         case decided.VisitStarted():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ivr.activities.answer import Answer
 from ivr.activities.base import Activity, Exit
+from ivr.activities.callback import Callback
 from ivr.activities.goodbye import Goodbye
 from ivr.activities.hangup import Hangup
 from ivr.activities.menu import Menu
@@ -12,13 +13,14 @@ from ivr.activities.say import Say
 from ivr.activities.set import Set
 from ivr.activities.voicemail import Voicemail
 
-AnyActivity = Answer | Say | Menu | Queue | Voicemail | Set | Goodbye | Hangup
+AnyActivity = Answer | Say | Menu | Queue | Callback | Voicemail | Set | Goodbye | Hangup
 
 TYPES: dict[str, type[Activity]] = {
     "answer": Answer,
     "say": Say,
     "menu": Menu,
     "queue": Queue,
+    "callback": Callback,
     "voicemail": Voicemail,
     "set": Set,
     "goodbye": Goodbye,

@@ -55,6 +55,10 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The caller must be answered before this activity."""
         return True
 
+    def keeps_place(self, queue: str) -> bool:
+        """A caller who still waits in this queue goes on waiting here: an agent may take them at any moment."""
+        return True
+
     # --- the behaviour --------------------------------------------------------------------------------------------
 
     def enter(self, step: Step) -> None:

@@ -31,6 +31,9 @@ class Voicemail(Activity, frozen=True, kw_only=True, tag="voicemail"):
     def outlets(self) -> tuple[Exit, ...]:
         return (Exit("recorded", waits=True), Exit("none"))
 
+    def keeps_place(self, queue: str) -> bool:
+        return False  # an agent in the middle of a message would be a surprise
+
     def prompts(self) -> Iterator[tuple[str, str]]:
         return named("prompt", self.prompt)
 

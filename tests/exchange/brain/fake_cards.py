@@ -91,7 +91,8 @@ class FakeCall:
     name: str
     customer: str
     arrived: line.CallArrived | None = None
-    """None: a web caller's, whose customer is a patch."""
+    """None: a web caller's, whose customer is a patch, or one that was dialled."""
+    dialled: bool = False
     started: float = field(default_factory=time.time)
     answered: float = 0.0
     patches: dict[str, bool] = field(default_factory=dict)
@@ -105,8 +106,10 @@ class FakeCall:
     ended: line.Termination | None = None
 
     def record(self) -> line.CallRecord:
-        state: line.PartyState = "ended" if self.ended else "connected" if self.answered else "arrived"
-        parties = [line.PartyRecord(self.customer, "sip" if self.arrived else "patch", state, music=self.music)]
+        state: line.PartyState = (
+            "ended" if self.ended else "connected" if self.answered else "dialling" if self.dialled else "arrived"
+        )
+        parties = [line.PartyRecord(self.customer, "sip" if self.arrived or self.dialled else "patch", state, music=self.music)]
         parties += [line.PartyRecord(p, "patch", "connected", muted=muted) for p, muted in self.patches.items()]
         return line.CallRecord(
             self.name,
@@ -154,6 +157,20 @@ class LineCard(Card):
         state.collect = ""
         self.emit(msgspec.convert({**event, "digits": digits, "why": why}, line.Collected))
 
+    def answer(self, call: str) -> None:
+        """The customer who was dialled is there."""
+        self.calls[call].answered = time.time()
+        self.emit(line.PartyChanged(call, self.calls[call].customer, "connected"))
+
+    def refuse_leg(self, call: str, reason: str) -> None:
+        """The customer who was dialled is not there."""
+        state = self.calls[call]
+        end = line.Termination("refused", reason, "remote", 486)
+        self.emit(line.PartyChanged(call, state.customer, "ended", end))
+        if not state.patches:
+            state.ended = end
+            self.emit(line.CallEnded(call, end))
+
     def hang_up(self, call: str, reason: str = "remote-hangup", by: str = "remote") -> None:
         """The customer's leg and the call end."""
         state = self.calls[call]
@@ -195,6 +212,13 @@ class LineCard(Card):
                 self.forgotten.append(call)
                 return None
         state = self.calls.get(body.call)
+        if isinstance(body, line.PlaceLeg):
+            patches = self.calls[body.call].patches if body.call in self.calls else {}
+            self.calls[body.call] = FakeCall(body.call, body.party, dialled=True, patches=patches)
+            self.emit(line.PartyChanged(body.call, body.party, "dialling"))
+            return None
+        if state is None and isinstance(body, line.OpenPatch) and body.call.startswith("back"):
+            state = self.calls[body.call] = FakeCall(body.call, "", dialled=True)
         if state is None and isinstance(body, line.OpenPatch):
             self.calls[body.call] = FakeCall(body.call, body.party, answered=time.time())
             self.emit(line.PartyChanged(body.call, body.party, "connected"))
@@ -293,7 +317,7 @@ class DeskCard(Card):
 
 
 class Edge(Card):
-    """Hands out nothing."""
+    """Hands out lines of `linecard0`."""
 
     kind = "edge"
     language = edge.EdgeCommand
@@ -301,6 +325,8 @@ class Edge(Card):
     def do(self, body: Any) -> Any:
         if isinstance(body, edge.TakeInventory):
             return edge.Inventory("edge", "e", 0, "127.0.0.1:1", [edge.CardLines("linecard0", "g", 4, 0, 0, True)])
+        if isinstance(body, edge.LeaseLine):
+            return edge.Lease(body.lease, "linecard0", "sip:127.0.0.1:1;lr", time.time() + body.seconds)
         return None
 
 

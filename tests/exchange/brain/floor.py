@@ -19,6 +19,7 @@ from exchange.brain.cards import Cards
 from exchange.brain.clock import EngineClock
 from exchange.brain.customers import Customers
 from exchange.brain.desks import Desks
+from exchange.brain.dialler import Dialler
 from exchange.brain.doors import Doors
 from exchange.brain.filing import Filing
 from exchange.brain.ice import IceServers
@@ -139,7 +140,9 @@ class Floor:
         self.desks = [DeskCard(run, f"deskcard{n}", self.changed) for n in range(2)]
         self.web = DeskCard(run, "webcard0", self.changed)
         self.speech = Speech(run, "speech", self.changed)
-        self.others = [Edge(run, "edge", self.changed), Vault(run, "vault", self.changed)]
+        self.edge = Edge(run, "edge", self.changed)
+        self.others = [self.edge, Vault(run, "vault", self.changed)]
+        self.trunks: list[edge.Trunk] = []
         self.exchange: Exchange
         self.web_calls: WebCalls
         self.doors: Doors
@@ -181,6 +184,7 @@ class Floor:
         events, queries = cast(EventLog, self.log), cast(Queries, self.queries)
         details = await recovery.recall_details(house, queries)
         exchange = self.exchange = Exchange(house, details, lambda: {"5000": EntryPoint("5000", "demo", web=True)})
+        exchange.dialler = Dialler(exchange, lambda: self.trunks)
         exchange.group = await self._stack.enter_async_context(asyncio.TaskGroup())
         greeting = (line.Configure(), edge.Configure([]))
         desk_cards = [card.name for card in self.desks]
@@ -234,6 +238,7 @@ class Floor:
         self.web_calls.expect_return()
         exchange.bury_lost_cards()
         await self._stack.enter_async_context(exchange.cards)
+        exchange.dialler.take_up()
         for name in set(self.line_cards) & {self.line.name}:
             if self.line.server is not None:
                 await exchange.cards.line(name).connected()
@@ -244,6 +249,7 @@ class Floor:
         if self._ledger is not None:
             self._ledger.cancel()
         self.web_calls.close()
+        self.exchange.dialler.close()
         for worker in self.exchange.workers.values():
             if worker.task is not None:
                 worker.task.cancel()

@@ -49,8 +49,19 @@ class Written:
     async def open_contacts(self, ids: list[str]) -> list[dict[str, Any]]:
         rows = {row[0]: row for row in self._log.written("contact_arrived")}
         names = ("id", "channel", "ani", "dnis", "display", "entry_point", "arrived", "cad")
-        numbers = {row[0]: row[2] for row in self._log.written("contact_known")} | dict(self._log.written("callback_number"))
-        return [dict(zip(names, rows[id], strict=True)) | {"callback": numbers.get(id, "")} for id in ids if id in rows]
+        numbers: dict[str, str] = {row[0]: row[2] for row in self._log.written("contact_known")}
+        numbers.update(self._log.written("callback_number"))
+        came = {row[0]: row for row in self._log.written("contact_came")}
+        return [
+            {
+                **dict(zip(names, rows[id], strict=True)),
+                "callback": numbers.get(id, ""),
+                "trunk": came[id][2] if id in came else "",
+                "source": came[id][3] if id in came else "",
+            }
+            for id in ids
+            if id in rows
+        ]
 
     async def contact(self, id: str) -> Any:
         return next((row for row in self._log.written("contact_arrived") if row[0] == id), None)

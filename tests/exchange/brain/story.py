@@ -46,6 +46,7 @@ class Story:
         self.finals: dict[str, list[str]] = {}
         self.over: list[str] = []
         self.arrived = 0
+        self.reachable: records.Reachable = ""
         self.put(records.Routing(CONFIGURED))
 
     # --- telling --------------------------------------------------------------------------------------------------
@@ -83,7 +84,7 @@ class Story:
         self.arrived += 1
         contact, number = contact_id(self.arrived), self.arrived
         arrived = records.Arrived(contact, card, generation, f"call-{number}", f"party-{number}", "5000", "demo", version=1)
-        self.put(arrived)
+        self.put(msgspec.structs.replace(arrived, reachable=self.reachable))
         return contact
 
     def outstanding(self, contact: str) -> flow.Command:
@@ -156,7 +157,7 @@ class Story:
             assert queue.offered == queue.open + sum(queue.ended.values())
         assert {c.id for c in house.engine.contacts()} == {t.contact for t in house.talks.values() if not t.final}
         assert house.by_agent == {t.agent: t.contact for t in house.talks.values() if t.agent}
-        assert house._calls == {(t.card, t.call): t.contact for t in house.talks.values()}
+        assert house._calls == {(t.card, t.call): t.contact for t in house.talks.values() if t.card}
         for view in house.engine.agents():
             assert (view.state == "engaged") == (view.id in house.by_agent)
             if view.state == "engaged":

@@ -31,7 +31,11 @@ export interface Offer {
   waited: number;
   deadline: number;
   channel: string;
+  /** We call the customer, at `number`, when the offer is taken. */
   callback: boolean;
+  number: string | null;
+  /** How often the customer was dialled in vain. */
+  tries: number;
 }
 
 export type RecordingState = "on" | "paused" | "off" | "failed";
@@ -42,7 +46,11 @@ export interface DeskContact {
   dnis: string | null;
   queue: string | null;
   queue_name: string | null;
-  state: "connecting" | "talking" | "ended";
+  state: "connecting" | "dialling" | "talking" | "ended";
+  callback: boolean;
+  number: string | null;
+  /** How often the customer was dialled, this time included. */
+  tries: number;
   since: number;
   held: boolean;
   muted: boolean;

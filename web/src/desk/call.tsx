@@ -61,7 +61,7 @@ export function CallPanel({ contact }: { contact: DeskContact }) {
         <Stack gap={2} align="center">
           <Text c="dimmed">{contact.queue_name ?? "Call"}</Text>
           <Title order={2} className="number" data-testid="call-number">
-            {contact.ani ?? "Number withheld"}
+            {(contact.callback ? contact.number : contact.ani) ?? "Number withheld"}
           </Title>
           {contact.dnis && (
             <Text size="sm" c="dimmed">
@@ -177,6 +177,9 @@ function RecordButton({ contact, disabled }: { contact: DeskContact; disabled: b
 function CallTime({ contact }: { contact: DeskContact }) {
   const seconds = useSecondsSince(contact.since);
   if (contact.state === "connecting") return <Text role="status">Connecting …</Text>;
+  if (contact.state === "dialling") {
+    return <Text role="status">Dialling{contact.tries > 1 ? `, try ${contact.tries}` : ""} …</Text>;
+  }
   if (contact.state === "ended") return <Text role="status">The call has ended</Text>;
   return (
     <Text className="talk-timer" role="timer" aria-label="Talk time" data-testid="call-timer">

@@ -187,7 +187,8 @@ export class Desk {
     this.#set({ snapshot });
     if (this.microphone.track !== null) this.#applyMute(this.microphone.track);
     const call = snapshot.contact?.state ?? "none";
-    this.softphone.heard(snapshot.softphone.state, call === "ended" ? "none" : call);
+    const heard = call === "ended" ? "none" : call === "dialling" ? "connecting" : call;
+    this.softphone.heard(snapshot.softphone.state, heard);
   }
 
   /** The server mutes the call; silencing the track as well keeps a muted word from leaving the room at all. */

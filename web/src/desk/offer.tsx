@@ -39,13 +39,18 @@ export function OfferPanel({ offer, quiet = false }: { offer: Offer; quiet?: boo
           <Icon size={28} aria-hidden />
         </div>
         <Stack gap={2} align="center">
-          <Text c="dimmed">{what}</Text>
+          <Text c="dimmed">{offer.callback ? "Callback" : what}</Text>
           <Title order={2} className="number" data-testid="offer-number">
-            {callerName(offer)}
+            {offer.callback ? `Callback: ${offer.number}` : callerName(offer)}
           </Title>
           <Text size="lg">
             <strong>{offer.queue_name}</strong>, waited <span className="figures">{clock(offer.waited)}</span>
           </Text>
+          {offer.callback && offer.tries > 0 && (
+            <Text size="sm" c="dimmed" data-testid="offer-tries">
+              dialled {offer.tries === 1 ? "once" : `${offer.tries} times`} without an answer
+            </Text>
+          )}
         </Stack>
         <Group justify="center" mt="sm">
           <Button

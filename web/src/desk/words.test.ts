@@ -29,6 +29,9 @@ const CONTACT: NonNullable<DeskSnapshot["contact"]> = {
   held: false,
   muted: false,
   recording: "on",
+  callback: false,
+  number: "123",
+  tries: 0,
   cad: {},
 };
 
@@ -110,10 +113,14 @@ describe("announcements", () => {
       deadline: 9,
       channel: "voice",
       callback: false,
+      number: "123",
+      tries: 0,
     };
     const ringing = { ...SNAPSHOT, offer };
     expect(announcement(SNAPSHOT, ringing)).toContain("123");
     expect(announcement(ringing, { ...ringing, time: 3 })).toBe("");
+    const callback = { ...SNAPSHOT, offer: { ...offer, callback: true, number: "+4930456" } };
+    expect(announcement(SNAPSHOT, callback)).toContain("Callback to +4930456");
     const chat = { ...offer, id: "o2", channel: "chat", ani: "jo@example.org", name: "Jo" };
     expect(announcement(ringing, { ...ringing, offer: chat })).toContain(
       "Incoming chat from Jo, queue Sales. F2 accepts",

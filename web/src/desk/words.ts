@@ -71,6 +71,9 @@ export const RECORDING_WORDS: Record<RecordingState, { word: string; color: stri
 /** What a screen reader is told when the picture changes; empty for nothing new. */
 export function announcement(before: DeskSnapshot | null, now: DeskSnapshot): string {
   if (now.offer !== null && now.offer.id !== before?.offer?.id) {
+    if (now.offer.callback) {
+      return `Callback to ${now.offer.number}, queue ${now.offer.queue_name}. F2 answers, F4 declines.`;
+    }
     const written = now.offer.channel !== "voice";
     const who = written ? callerName(now.offer) : now.offer.ani || "a withheld number";
     const keys = `F2 ${written ? "accepts" : "answers"}, F4 declines.`;
