@@ -38,7 +38,6 @@ def create_app(surface: Surface) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,
         description="The public API of a Switchroom contact centre.",
     )
     app.state.surface = surface

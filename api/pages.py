@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -36,6 +36,8 @@ class Pages(StaticFiles):
             return HTMLResponse(NOT_BUILT, 503)
         try:
             response = await super().get_response(path, scope)
+            if isinstance(response, RedirectResponse):  # a folder, which is no page of ours
+                response = await super().get_response("index.html", scope)
         except HTTPException as error:
             if error.status_code != 404 or "." in path.rsplit("/", 1)[-1]:
                 raise
