@@ -422,7 +422,7 @@ async def test_without_a_microphone_nothing_is_offered(house: Switchroom, stage:
         told("log-in to the word about the microphone", seen=time.monotonic() - opened)
         await agent.softphone("none")
         await agent.available()
-        await expect(agent.page.get_by_text("Nothing is offered to you yet")).to_be_visible()
+        await expect(agent.page.get_by_text("No calls are offered to you yet")).to_be_visible()
         await agent.shot("no-microphone")
         caller = await stage.caller(house, "4930500")
         await expect(agent.at("queue-sales")).to_contain_text("1", timeout=30_000)
