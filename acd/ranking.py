@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from acd.cases import WaitingKey
 from acd.lanes import Head, Lane
 from acd.roster import Roster, Seat
-from acd.strategies import DEFAULT
 from acd.strategies.base import Key, Strategy
 
 if TYPE_CHECKING:
@@ -65,11 +64,6 @@ def _smallest(roster: Roster, strategy: Strategy, mask: int, most: int) -> list[
     if count > 1:
         every = sorted(every)[:most] if count < 64 else nsmallest(most, every)
     return [(key, seat) for key, _, seat in every[:most]]
-
-
-def strategy_of(lane: Lane) -> Strategy:
-    """How the lane's queue chooses."""
-    return lane.queue.strategy or DEFAULT
 
 
 # --- contacts -----------------------------------------------------------------------------------------------------

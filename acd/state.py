@@ -243,17 +243,8 @@ class Floor:
 
     def tell_agent(self, agent: Agent, by: str = "") -> None:
         """Emit the agent's present state."""
-        until = agent.pause_ends
-        contact = ""
-        works: tuple[WorkView, ...] = ()
-        if agent.works:
-            contact = agent.works[0].contact
-            works = self.works_of(agent)
-            until = None if agent.state == "engaged" else min((w.until for w in works if w.until is not None), default=until)
-        if agent.offer:
-            offer = self.offers[agent.offer]
-            if agent.state == "reserved":
-                contact, until = offer.contact, offer.deadline
+        works = self.works_of(agent)
+        contact, until = self.shown(agent)
         self.out.append(
             AgentChanged(
                 agent.id,
@@ -269,6 +260,16 @@ class Floor:
                 by,
             )
         )
+
+    def shown(self, agent: Agent) -> tuple[str, float | None]:
+        """The contact that the agent's state is about, and when the state ends by itself."""
+        if agent.state == "reserved":
+            offer = self.offers[agent.offer]
+            return offer.contact, offer.deadline
+        if not agent.works:
+            return "", agent.pause_ends
+        ends = (work.until for work in agent.works if work.until is not None)
+        return agent.works[0].contact, None if agent.state == "engaged" else min(ends, default=agent.pause_ends)
 
     def channels_of(self, agent: Agent) -> dict[Channel, str]:
         """The agent's state by channel, if they have a profile."""

@@ -19,14 +19,8 @@ def of_agent(floor: Floor, agent: Agent) -> AgentView:
     """An agent."""
     config = floor.agent_configs[agent.id]
     seat = floor.roster.by_id[agent.id]
-    offer = floor.offers.get(agent.offer)
     works = floor.works_of(agent)
-    until = agent.pause_ends
-    if works:
-        until = None if agent.state == "engaged" else min((w.until for w in works if w.until is not None), default=until)
-    contact = works[0].contact if works else ""
-    if offer is not None and agent.state == "reserved":
-        contact, until = offer.contact, offer.deadline
+    contact, until = floor.shown(agent)
     return AgentView(
         id=agent.id,
         name=config.name,
