@@ -89,33 +89,30 @@ class Roster:
         self.by_id[seat.agent.id] = seat
         self.all |= seat.bit
         self.reasons["logged-out"] |= seat.bit
+        self._wheres.clear()
+        self._sort_in(seat)
+
+    def describe(self, seat: Seat) -> None:
+        """Sort the agent into the sets of skills, expressions and teams, by a new configuration."""
+        bit = seat.bit
+        for skill, masks in self._levels.items():
+            self._levels[skill] = [mask & ~bit for mask in masks]
+        for team in self.teams:
+            self.teams[team] &= ~bit
+        self._sort_in(seat)
+        for text, (expression, mask) in self._wheres.items():
+            self._wheres[text] = (expression, mask | bit if self._holds(expression, seat) else mask & ~bit)
+
+    def _sort_in(self, seat: Seat) -> None:
+        """Into the sets of skills and teams, of which the agent is in none."""
+        self._skills.clear()
         for skill, level in seat.config.skills.items():
             masks = self._levels.get(skill)
             if masks is None:
                 masks = self._levels[skill] = [0] * (HIGHEST_PROFICIENCY + 1)
             masks[level] |= seat.bit
-        self._skills.clear()
-        self._wheres.clear()
         if seat.config.team:
             self.teams[seat.config.team] = self.teams.get(seat.config.team, 0) | seat.bit
-
-    def describe(self, seat: Seat) -> None:
-        """Sort the agent into the sets of skills, expressions and teams, by a new configuration."""
-        bit = seat.bit
-        self._skills.clear()
-        for skill, masks in self._levels.items():
-            if skill not in seat.config.skills:
-                self._levels[skill] = [mask & ~bit for mask in masks]
-        for skill, level in seat.config.skills.items():
-            masks = self._levels.setdefault(skill, [0] * (HIGHEST_PROFICIENCY + 1))
-            for at, mask in enumerate(masks):
-                masks[at] = mask | bit if at == level else mask & ~bit
-        for text, (expression, mask) in self._wheres.items():
-            self._wheres[text] = (expression, mask | bit if self._holds(expression, seat) else mask & ~bit)
-        for team in self.teams:
-            self.teams[team] &= ~bit
-        if seat.config.team:
-            self.teams[seat.config.team] = self.teams.get(seat.config.team, 0) | bit
 
     @property
     def logged_in(self) -> int:
