@@ -18,7 +18,7 @@ from acd.offers import close_offer
 from acd.people import Agent
 from acd.segments import end_segment, end_talk
 from acd.state import Floor
-from acd.visits import advance
+from acd.visits import advance, schedule
 
 
 def log_in(floor: Floor, event: AgentLoggedIn) -> None:
@@ -206,4 +206,5 @@ def back_to_place(floor: Floor, contact: Contact) -> None:
         if visit.waiting_since is None:
             visit.waiting_since = floor.at
         advance(floor, visit)
+        schedule(floor, visit)
     wait_on(floor, contact)

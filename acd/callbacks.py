@@ -16,7 +16,7 @@ from acd.offers import withdraw_from
 from acd.people import Work
 from acd.segments import end_segment, end_talk
 from acd.state import Floor
-from acd.visits import advance
+from acd.visits import advance, schedule
 
 
 def take(floor: Floor, event: CallbackTaken) -> None:
@@ -172,6 +172,7 @@ def due(floor: Floor, id: str) -> None:
         for visit in contact.visits:
             visit.waiting_since = floor.at
             advance(floor, visit)
+            schedule(floor, visit)
         set_timer(floor, contact)
         entry.wait_on(floor, contact)
 

@@ -9,9 +9,6 @@ import msgspec
 from acd.errors import Refused
 from acd.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Channel, ContactState, Need, Relaxation, VisitKind
 
-WaitingKey = tuple[float, int, str]
-"""Place, order, visit."""
-
 
 class Visit(msgspec.Struct):
     """A stay in a queue, from being queued to its end; the place is kept all the time."""
@@ -55,7 +52,7 @@ class Visit(msgspec.Struct):
     @property
     def key(self) -> WaitingKey:
         """Its place among others."""
-        return (self.place, self.order, self.id)
+        return (self.place, self.order, self)
 
     def waited_by(self, at: float) -> float:
         """Seconds without an agent so far."""
@@ -64,6 +61,10 @@ class Visit(msgspec.Struct):
     def stop_waiting(self, at: float) -> None:
         """The present wait is over."""
         self.waited, self.waiting_since = self.waited_by(at), None
+
+
+WaitingKey = tuple[float, int, Visit]
+"""Place, order, and who is there; no two have the same order."""
 
 
 class Callback(msgspec.Struct):

@@ -96,7 +96,7 @@ def _check_agent(agent: AgentConfig, queues: set[str], teams: set[str], profiles
 def amend_agent(floor: Floor, event: AgentAmended) -> None:
     """One agent anew; what they can do from now on counts from now on.
 
-    Other skills or attributes touch the lanes that ask for them; another team, profile or other queues make all sets anew.
+    Other skills or attributes move the agent to other sets; another team, profile or other queues make all sets anew.
     """
     config = event.agent
     _check_agent(config, set(floor.queues), set(floor.teams), set(floor.profiles) | {""})
@@ -105,7 +105,7 @@ def amend_agent(floor: Floor, event: AgentAmended) -> None:
     agent = floor.agents.get(config.id)
     same = before is not None and (before.queues, before.team, before.profile) == (config.queues, config.team, config.profile)
     if agent is not None and before is not None and same:
-        _retrain(floor, floor.seat(agent), before)
+        floor.roster.describe(floor.seat(agent), config)
         floor.tell_agent(agent, event.by)
         seek_contact(floor, agent)
         nobody_left(floor, floor.seat(agent))
@@ -119,19 +119,6 @@ def amend_agent(floor: Floor, event: AgentAmended) -> None:
     seek_contact(floor, agent)
     rules_may_hold(floor)
     match_all(floor)
-
-
-def _retrain(floor: Floor, seat: Seat, before: AgentConfig) -> None:
-    """Skills and attributes of one agent are new: the lanes of their queues that ask for them."""
-    seat.take(floor.agent_configs[seat.agent.id])
-    floor.roster.describe(seat)
-    skills = seat.config.skills
-    changed = {name for name in {*skills, *before.skills} if skills.get(name) != before.skills.get(name)}
-    concerned = [lane for queue, _ in seat.serves for lane in queue.train(changed)]
-    for door in (f"team/{seat.config.team}", "anybody"):
-        concerned += floor.aside.get(door, {}).values()
-    for lane in concerned:
-        lane.refresh()
 
 
 def match_all(floor: Floor) -> None:

@@ -47,13 +47,12 @@ def reached(floor: Floor, event: DeadlineReached) -> None:
 def step(floor: Floor, visit: Visit) -> bool:
     """A waiting contact has come to its next step: a rule takes it elsewhere, or others may have it now, which is returned."""
     others = advance(floor, visit)
-    if floor.contacts[visit.contact].state != "waiting":
-        return False
-    rule = entry.rule_by_wait(floor, visit)
+    waiting = floor.contacts[visit.contact].state == "waiting"
+    rule = entry.rule_by_wait(floor, visit) if waiting else None
     schedule(floor, visit)
     if rule is not None and entry.overflow(floor, visit, rule, "wait"):
         return False
-    return others
+    return others and waiting
 
 
 def ask_to_be_woken(floor: Floor) -> None:

@@ -41,12 +41,14 @@ def join(one: Need, other: Need) -> Need:
 
 
 def relax(need: Need, step: Relaxation) -> Need:
-    """The need after one more step."""
+    """The need after one more step; the same object when the step changes nothing."""
     skills = need.skills if step.skills is None else step.skills
-    if step.without:
+    if step.without and skills:
         skills = () if "*" in step.without else tuple(s for s in skills if s.skill not in step.without)
-    if step.lower:
+    if step.lower and skills:
         skills = tuple(SkillNeed(s.skill, max(1, s.least - step.lower), s.most, s.prefer) for s in skills)
+    if skills == need.skills and step.where is None and step.teams is None and step.agents is None:
+        return need
     return Need(
         skills,
         need.where if step.where is None else step.where,
@@ -89,18 +91,22 @@ def need_of_all(queue: Queue, visit: Visit) -> Need:
     return need
 
 
-def able(roster: Roster, queue: Queue, need: Need, delay: int, outside: bool) -> int:
-    """Who may have a contact with this need; `delay` is how many of the queue's delays are over."""
+def able(roster: Roster, queue: Queue, need: Need, delay: int, outside: bool, among: int | None = None) -> int:
+    """Who (of these) may have a contact with this need; `delay` is how many of the queue's delays are over."""
+    mask = roster.all if among is None else among
     if need.agents:
-        mask = 0
+        named = 0
         for id in need.agents:
             seat = roster.by_id.get(id)
-            mask |= seat.bit if seat is not None else 0
-        return mask
-    mask = roster.all if outside else queue.members[delay]
+            named |= seat.bit if seat is not None else 0
+        return mask & named
+    if not outside:
+        mask &= queue.members[delay]
     for skill in need.skills:
+        if not mask:
+            return 0
         mask &= roster.with_skill(skill)
-    if need.where:
+    if need.where and mask:
         mask &= roster.where(need.where)
     if need.teams:
         mask &= in_teams(roster, need)

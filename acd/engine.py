@@ -130,8 +130,7 @@ class Engine:
 
     def longest_wait(self, queue: str, now: float) -> float:
         """Seconds that the longest waiting contact has waited; 0 when nobody waits."""
-        visits = self._floor.visits
-        return max((visits[key[2]].waited_by(now) for key in self._floor.queue(queue).waiting), default=0.0)
+        return max((visit.waited_by(now) for _, _, visit in self._floor.queue(queue).waiting), default=0.0)
 
     def agents_in(self, queue: str) -> dict[str, int]:
         """Agents who serve the queue by state; `unreachable` are those available without a softphone."""

@@ -7,7 +7,7 @@ from acd.cases import Contact, Visit
 from acd.effects import Overflowed, OverflowWhy
 from acd.eligibility import NOTHING, able, need_of_all
 from acd.errors import Refused
-from acd.lanes import Lane, lane_of, stand
+from acd.lanes import Lane, head_of, lane_of, stand
 from acd.matching import seek_agent, tell_nobody
 from acd.model import Need, Overflow, Relaxation, Target, Trigger, VisitKind
 from acd.roster import Seat
@@ -140,7 +140,7 @@ def applies(floor: Floor, rule: Overflow, *, to_dial: bool) -> bool:
 
 
 def _too_long(floor: Floor, lane: Lane, over: float) -> bool:
-    if floor.roster.free.get(lane.bit, 0) & lane.mask:
+    if lane.free():
         return False
     seconds = estimates.predict(floor, lane, len(lane.queue.waiting)).seconds
     return seconds is not None and seconds > over
@@ -305,7 +305,7 @@ def nobody_left(floor: Floor, seat: Seat) -> None:
             if any(not there & able(floor.roster, queue, lane.need, len(queue.delays), lane.outside) for lane in lanes):
                 sweep(floor, queue)
     for door in (f"agent/{seat.agent.id}", f"team/{seat.config.team}", "anybody"):
-        for lane in sorted(floor.aside.get(door, {}).values(), key=lambda lane: lane.head):  # not as they came, for replay
+        for lane in sorted(floor.aside.get(door, {}).values(), key=head_of):  # not as they came, for replay
             if "nobody-with-the-skill" in lane.queue.rules and not there & lane.mask:
                 sweep(floor, lane.queue)
 
@@ -326,10 +326,11 @@ def sweep_queue(floor: Floor, work: Sweep, most: int) -> int:
         return 0
     looked = 0
     while looked < most:
-        key = queue.waiting.first() if work.after is None else queue.waiting.above(work.after)
+        key = queue.waiting.first() if work.after is None else queue.waiting.from_key((work.after[0], work.after[1] + 1))
         if key is None:
             break
         looked += 1
-        work.after = key
-        by_rule(floor, floor.visits[key[2]])
+        place, order, visit = key
+        work.after = (place, order, visit.id)
+        by_rule(floor, visit)
     return looked

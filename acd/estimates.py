@@ -30,12 +30,11 @@ def effective_agents(floor: Floor, lane: Lane) -> float:
         return 0.0
     if lane.aside:
         return float(working.bit_count())
-    total = 0.0
+    total, asked = 0.0, 0 if lane.queue.waiting.length else 1
     for pool in lane.queue.pools:
         number = (working & pool.mask).bit_count()
         if number:
-            wanted = sum(1 for served in pool.queues if served is lane.queue or len(served.waiting))
-            total += number / wanted
+            total += number / (pool.wanted + asked)
     return total
 
 

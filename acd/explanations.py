@@ -24,7 +24,7 @@ def of_agents(floor: Floor, trigger: Trigger, visit: Visit, lane: Lane, ranked: 
         floor.at,
         trigger,
         strategy.name,
-        _contact(floor, visit, *(_served(ranked[0][1], visit) if ranked else (1, 1))),
+        _contact(visit, *(_served(ranked[0][1], visit) if ranked else (1, 1))),
         agents[0] if agents else None,
         strategy.labels,
         tuple(agents[1:]),
@@ -39,15 +39,15 @@ def of_agents(floor: Floor, trigger: Trigger, visit: Visit, lane: Lane, ranked: 
 
 
 def of_contacts(
-    floor: Floor, visit: Visit, lane: Lane, seat: Seat, ranked: list[tuple[ContactRank, str]], agents: list[Ranked]
+    floor: Floor, visit: Visit, lane: Lane, seat: Seat, ranked: list[tuple[ContactRank, Visit]], agents: list[Ranked]
 ) -> Decision:
     """Why the agent who became free gets the first of these contacts; `agents` could have had it, too."""
     strategy = lane.queue.strategy
-    named = [AgentCandidate(other.agent.id, key) for key, other in agents if other is not seat]
+    named = [AgentCandidate(known.agent.id, key) for key, known in agents if known is not seat]
     own = next((key for key, other in agents if other is seat), strategy.key(seat))
     contacts = []
-    for (priority, _, weight, _, _), id in ranked[1:]:
-        contacts.append(_contact(floor, floor.visits[id], priority, -weight))
+    for (priority, _, weight, _, _), other in ranked[1:]:
+        contacts.append(_contact(other, priority, -weight))
     first, second = ranked[0][0], ranked[1][0] if len(ranked) > 1 else None
     tie = ""
     if second is not None and first[:2] == second[:2]:
@@ -56,7 +56,7 @@ def of_contacts(
         floor.at,
         "agent",
         CONTACT_RULE,
-        _contact(floor, visit, first[0], -first[2]),
+        _contact(visit, first[0], -first[2]),
         AgentCandidate(seat.agent.id, own),
         strategy.labels,
         tuple(named[:RUNNERS_UP]),
@@ -72,9 +72,9 @@ def of_contacts(
 def of_order(floor: Floor, visit: Visit, lane: Lane, seat: Seat, by: str) -> Decision:
     """Why this agent: somebody said so."""
     candidate = AgentCandidate(seat.agent.id, lane.queue.strategy.key(seat))
-    found = others(floor, lane, 1 if floor.roster.free.get(lane.bit, 0) & lane.mask & seat.bit else 0)
+    found = others(floor, lane, 1 if lane.free() & seat.bit else 0)
     waiting = len(lane.queue.waiting)
-    contact = _contact(floor, visit, *_served(seat, visit))
+    contact = _contact(visit, *_served(seat, visit))
     return Decision(
         floor.at,
         "supervisor",
@@ -99,14 +99,15 @@ def others(floor: Floor, lane: Lane, named: int) -> dict[str, int]:
     able = lane.mask
     free = roster.free.get(lane.bit, 0) & able
     counts: dict[str, int] = {}
-    busy = able & ~free
-    if busy:
-        for reason in REASONS:
-            mask = roster.reasons[reason]
-            if mask:
-                number = (busy & mask).bit_count()
-                if number:
-                    counts["full" if reason == "available" else reason] = number
+    busy = able & ~free if free else able
+    left = busy.bit_count()
+    for reason in REASONS:
+        if not left:
+            break
+        number = (busy & roster.reasons[reason]).bit_count()
+        if number:
+            counts["full" if reason == "available" else reason] = number
+            left -= number
     unnamed = free.bit_count() - named
     if unnamed > 0:
         counts["available"] = unnamed
@@ -120,7 +121,7 @@ def _served(seat: Seat, visit: Visit) -> tuple[int, int]:
     return (member.priority, member.weight) if member is not None else (1, 1)
 
 
-def _contact(floor: Floor, visit: Visit, agents_priority: int, weight: int) -> ContactCandidate:
+def _contact(visit: Visit, agents_priority: int, weight: int) -> ContactCandidate:
     return ContactCandidate(
         visit.contact, visit.queue, agents_priority, visit.place, weight, visit.order, visit.priority, visit.queued_at
     )

@@ -1,7 +1,7 @@
-"""Waiting contacts with the same needs stand in one lane: who may have them is one set of agents, made once.
+"""Waiting contacts with the same needs stand in one lane: who may have one of them may have all.
 
-A queue knows the first of each lane that is not empty, in their order; an agent looks at those of which they have the skill
-that is needed most. Lanes for named agents and for agents from outside the queue are found through those agents.
+A queue knows the first of each lane that is not empty, in their order (`heads`); an agent looks at those of which they have the
+skill that is needed most. Lanes for named agents and for agents from outside the queue are found through those agents.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from acd.capacity import BITS
 from acd.cases import Visit, WaitingKey
 from acd.eligibility import able, unable
-from acd.model import Channel, Need, SkillNeed
+from acd.heads import Heads
+from acd.model import Channel, Need
 from acd.ordered import Ordered
-from acd.roster import Roster
+from acd.roster import Roster, Seat
 
 if TYPE_CHECKING:
     from acd.state import Floor, Queue
@@ -22,30 +23,21 @@ if TYPE_CHECKING:
 LaneKey = tuple[Channel, Need, int, bool]
 """Channel, need, delays that are over, open to outsiders."""
 
-Head = tuple[float, int, str, "Lane"]
-"""A lane by its first contact: place, order, the lane's door, the lane."""
-
 MOST_EMPTY = 1024
 """Empty lanes that are kept for the next contact with the same needs."""
 
-NOBODY_WAITS: WaitingKey = (0.0, 0, "")
-
 
 class Lane:
-    """Contacts of one queue that the same agents may have: `mask` for all at once, `bits` to ask for one of them."""
+    """Contacts of one queue that the same agents may have."""
 
     __slots__ = (
-        "_tiers",
-        "_unable",
         "aside",
         "bit",
-        "bits",
         "channel",
         "delay",
         "door",
         "head",
         "key",
-        "mask",
         "need",
         "outside",
         "queue",
@@ -60,40 +52,46 @@ class Lane:
         self.channel, self.need, self.delay, self.outside = key
         self.bit = BITS[self.channel]
         self.waiting: Ordered[WaitingKey] = Ordered()
-        self.head = NOBODY_WAITS
+        self.head: WaitingKey | None = None
+        """The first of those who wait in it, while anybody does."""
         self.aside: tuple[str, ...] = ()
         """Agents and teams through which it is found, when not through its queue: `agent/ID`, `team/ID`."""
         if self.need.agents:
             self.aside = tuple(f"agent/{id}" for id in dict.fromkeys(self.need.agents))
         elif self.outside:
             self.aside = tuple(f"team/{id}" for id in dict.fromkeys(self.need.teams)) or ("anybody",)
-        self.door = max(self.need.skills, key=_how_rare).skill if self.need.skills else ""
-        """The skill that is needed most: who has not got it need not look. Empty when none is needed."""
-        self.refresh()
+        self.door = roster.door(self.bit, self.need, whole=self.delay == len(queue.delays) and not self.aside)
 
-    def refresh(self) -> None:
-        """Agents or queues are new: find anew who may have its contacts."""
-        self.mask = able(self.roster, self.queue, self.need, self.delay, self.outside)
-        self.bits = self.mask.to_bytes(len(self.roster.seats) // 8 + 1, "little")
-        self._unable: dict[str, int] | None = None
-        self._tiers: list[tuple[float, int]] | None = None
+    @property
+    def mask(self) -> int:
+        """Who may have its contacts, free or not."""
+        return able(self.roster, self.queue, self.need, self.delay, self.outside)
+
+    def free(self) -> int:
+        """Who can be offered one of its contacts now."""
+        free = self.roster.free.get(self.bit, 0)
+        return free and able(self.roster, self.queue, self.need, self.delay, self.outside, free)
+
+    def takes(self, seat: Seat) -> bool:
+        """Whether the agent may have its contacts, free or not: what `mask` says, of one."""
+        need = self.need
+        if need.agents:
+            return seat.agent.id in need.agents
+        if not self.outside:
+            delay = seat.by_queue[self.queue.config.id].delay
+            if delay > (self.queue.delays[self.delay - 1] if self.delay else 0.0):
+                return False
+        known = seat.config.skills
+        for skill in need.skills:
+            if not max(1, skill.least) <= known.get(skill.skill, 0) <= skill.most:
+                return False
+        if need.where and not self.roster.where(need.where) & seat.bit:
+            return False
+        return not need.teams or seat.config.team in need.teams
 
     def lacking(self) -> dict[str, int]:
         """The queue's other agents by what they lack."""
-        if self._unable is None:
-            self._unable = unable(self.roster, self.queue, self.need, self.delay, self.outside)
-        return self._unable
-
-    def tiers(self) -> list[tuple[float, int]] | None:
-        """The strategy's tiers, if it has any."""
-        strategy = self.queue.strategy
-        if strategy.tiers is not None and self._tiers is None:
-            self._tiers = strategy.tiers(self)
-        return self._tiers
-
-
-def _how_rare(need: SkillNeed) -> tuple[int, str]:
-    return need.least, need.skill
+        return unable(self.roster, self.queue, self.need, self.delay, self.outside)
 
 
 def lane_of(floor: Floor, visit: Visit) -> Lane:
@@ -117,14 +115,22 @@ def _find(floor: Floor, visit: Visit) -> Lane:
 
 def stand(floor: Floor, visit: Visit) -> None:
     """The visit begins to wait for a match, at its place."""
-    floor.queues[visit.queue].waiting.add(visit.key)
+    queue = floor.queues[visit.queue]
+    queue.waiting.add(visit.key)
+    if queue.waiting.length == 1:
+        for pool in queue.pools:
+            pool.wanted += 1
     enter(floor, visit)
 
 
 def step_out(floor: Floor, visit: Visit) -> None:
     """The visit waits for no match now; it keeps its place."""
     leave(floor, visit)
-    floor.queues[visit.queue].waiting.remove(visit.key)
+    queue = floor.queues[visit.queue]
+    queue.waiting.remove(visit.key)
+    if not queue.waiting.length:
+        for pool in queue.pools:
+            pool.wanted -= 1
 
 
 def line_up(floor: Floor, visits: Iterable[Visit]) -> None:
@@ -137,18 +143,28 @@ def line_up(floor: Floor, visits: Iterable[Visit]) -> None:
         key = visit.key
         keys[visit.queue].append(key)
         lanes.setdefault(lane, []).append(key)
-    heads: dict[str, list[Head]] = {}
+    heads: dict[str, list[tuple[WaitingKey, Lane]]] = {}
     for lane, standing in lanes.items():
         standing.sort()
         lane.waiting = Ordered.of(standing)
         if lane.aside:
             _show(floor, lane, standing[0])
         else:
-            place, order, _ = lane.head = standing[0]
-            heads.setdefault(lane.queue.config.id, []).append((place, order, lane.door, lane))
+            lane.head = standing[0]
+            heads.setdefault(lane.queue.config.id, []).append((standing[0], lane))
     for id, queue in floor.queues.items():
         queue.waiting = Ordered.of(sorted(keys[id]))
-        queue.heads = Ordered.of(sorted(heads.get(id, [])))
+        queue.heads = Heads.of(sorted(heads.get(id, [])))
+        if keys[id]:
+            for pool in queue.pools:
+                pool.wanted += 1
+
+
+def head_of(lane: Lane) -> WaitingKey:
+    """The first of those who wait in it; somebody does."""
+    if lane.head is None:
+        raise LookupError("nobody waits in this lane")
+    return lane.head
 
 
 def enter(floor: Floor, visit: Visit) -> None:
@@ -156,19 +172,19 @@ def enter(floor: Floor, visit: Visit) -> None:
     lane = floor.standing[visit.id] = _find(floor, visit)
     key = visit.key
     waiting = lane.waiting
-    if not len(waiting):
+    if not waiting.length:
         lane.queue.empty.pop(lane.key, None)
         waiting.add(key)
         _show(floor, lane, key)
         return
     waiting.add(key)
-    if key < lane.head:
+    if key < head_of(lane):
         _hide(floor, lane)
         _show(floor, lane, key)
 
 
 def leave(floor: Floor, visit: Visit) -> None:
-    """Out of its lane, which it must leave before its need or its place changes; it goes on waiting in the queue."""
+    """Out of its lane, which it must leave before its place changes; it goes on waiting in the queue."""
     lane = floor.standing.pop(visit.id)
     key = visit.key
     lane.waiting.remove(key)
@@ -181,23 +197,28 @@ def leave(floor: Floor, visit: Visit) -> None:
             lane.queue.empty[lane.key] = None
 
 
+def move(floor: Floor, visit: Visit) -> None:
+    """Its need is another than before: from its lane into another one, at the same place."""
+    leave(floor, visit)
+    enter(floor, visit)
+
+
 def _show(floor: Floor, lane: Lane, head: WaitingKey) -> None:
     lane.head = head
     if lane.aside:
         for door in lane.aside:
-            floor.aside.setdefault(door, {})[head[2]] = lane
+            floor.aside.setdefault(door, {})[head[2].id] = lane
     else:
-        lane.queue.heads.add((head[0], head[1], lane.door, lane))
+        lane.queue.heads.add(head, lane)
 
 
 def _hide(floor: Floor, lane: Lane) -> None:
-    head = lane.head
     if lane.aside:
         for door in lane.aside:
             doors = floor.aside[door]
-            del doors[head[2]]
+            del doors[head_of(lane)[2].id]
             if not doors:
                 del floor.aside[door]
     else:
-        lane.queue.heads.remove((head[0], head[1], lane.door, lane))
-    lane.head = NOBODY_WAITS
+        lane.queue.heads.remove(head_of(lane), lane)
+    lane.head = None

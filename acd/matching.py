@@ -57,7 +57,7 @@ def seek_contact(floor: Floor, agent: Agent) -> None:
     ranked = contacts_in_order(floor, seat, RUNNERS_UP + 1)
     if not ranked:
         return
-    visit = floor.visits[ranked[0][1]]
+    visit = ranked[0][1]
     lane = lane_of(floor, visit)
     agents = agents_in_order(floor, lane, RUNNERS_UP + 1)
     make_offer(floor, visit, agent, explanations.of_contacts(floor, visit, lane, seat, ranked, agents))
@@ -65,15 +65,16 @@ def seek_contact(floor: Floor, agent: Agent) -> None:
 
 def rematch(floor: Floor, most: int) -> int:
     """Match everybody after a change of who serves what, in the order of places over all queues; how many (at most so many)."""
-    heads = [(lane.head, lane) for queue in floor.queues.values() for lane in queue.lanes.values() if len(lane.waiting)]
+    lanes = (lane for queue in floor.queues.values() for lane in queue.lanes.values())
+    heads = [(lane.head, lane) for lane in lanes if lane.head is not None]
     heapify(heads)
     matched = 0
     while heads and matched < most:
         key, lane = heappop(heads)
         if key == lane.head:
-            if not _seek(floor, floor.visits[key[2]], "configuration"):
+            if not _seek(floor, key[2], "configuration"):
                 continue  # nobody is left for this lane
             matched += 1
-        if len(lane.waiting):
+        if lane.head is not None:
             heappush(heads, (lane.head, lane))
     return matched

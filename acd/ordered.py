@@ -1,29 +1,58 @@
-"""A sorted collection of unique tuples that also knows ranks.
+"""A sorted collection of unique tuples that begin with a number; it also knows ranks.
 
-Blocks of a bounded size keep insertion and removal short at any length; a rank adds up the blocks in front.
+Blocks of a bounded size keep insertion and removal short at any length. Beside the tuples of a block lie their numbers, packed:
+to find a place touches these, and not the tuples all over the memory.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key", bound=tuple[Any, ...])
 
-_BLOCK = 512
+BLOCK = 512
 """Keys in a block; a full one is split in two."""
+
+SMALL = 16
+"""So few keys have no numbers beside them."""
+
+_last = itemgetter(-1)
+
+
+def place_of(numbers: array[float], keys: list[Key], key: tuple[Any, ...]) -> int:
+    """Where the key is or would be; `numbers` are the first items of the keys."""
+    number = key[0]
+    at = bisect_left(numbers, number)
+    while at < len(numbers) and numbers[at] == number and keys[at] < key:
+        at += 1
+    return at
+
+
+def block_of(numbers: list[array[float]], blocks: list[list[Key]], key: tuple[Any, ...]) -> int:
+    """The block where the key is or would be, the last for one behind all."""
+    last = len(blocks) - 1
+    if not last:
+        return 0
+    index = min(bisect_left(numbers, key[0], key=_last), last)
+    while index < last and blocks[index][-1] < key:
+        index += 1
+    return index
 
 
 class Ordered(Generic[Key]):
     """Unique tuples in ascending order."""
 
-    __slots__ = ("_lasts", "blocks", "length")
+    __slots__ = ("_numbers", "blocks", "length")
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         self.blocks: list[list[Key]] = []
         """All keys, in order; to be read only."""
-        self._lasts: list[Key] = []
+        self._numbers: list[array[float]] = []
+        """The numbers of each block, once there are more than a few keys."""
         self.length = 0
         for key in keys:
             self.add(key)
@@ -32,10 +61,14 @@ class Ordered(Generic[Key]):
     def of(cls, keys: list[Key]) -> Ordered[Key]:
         """A collection of keys that are in ascending order."""
         found = cls()
-        found.blocks = [keys[at : at + _BLOCK // 2] for at in range(0, len(keys), _BLOCK // 2)]
-        found._lasts = [block[-1] for block in found.blocks]
+        found.blocks = [keys[at : at + BLOCK // 2] for at in range(0, len(keys), BLOCK // 2)]
         found.length = len(keys)
+        if found.length > SMALL:
+            found._pack()
         return found
+
+    def _pack(self) -> None:
+        self._numbers = [array("d", [key[0] for key in block]) for block in self.blocks]
 
     def __len__(self) -> int:
         return self.length
@@ -52,68 +85,64 @@ class Ordered(Generic[Key]):
         """The smallest key."""
         return self.blocks[0][0] if self.blocks else None
 
+    def _find(self, key: tuple[Any, ...]) -> tuple[int, int]:
+        """Block and place where the key is or would be; there are keys."""
+        if not self._numbers:
+            return 0, bisect_left(self.blocks[0], key)
+        index = block_of(self._numbers, self.blocks, key)
+        return index, place_of(self._numbers[index], self.blocks[index], key)
+
     def add(self, key: Key) -> None:
         """Put a key in; raises KeyError when it is there already."""
-        self.length += 1
         if not self.blocks:
-            self.blocks.append([key])
-            self._lasts.append(key)
-            return
-        index = min(bisect_left(self._lasts, key), len(self.blocks) - 1)
+            self.blocks.append([])
+        index, at = self._find(key)
         block = self.blocks[index]
-        if key > self._lasts[index]:
-            block.append(key)
-        else:
-            place = bisect_left(block, key)
-            if block[place] == key:
-                self.length -= 1
-                raise KeyError(key)
-            insort(block, key, lo=place, hi=place)
-        if len(block) > _BLOCK:
-            half = len(block) // 2
-            self.blocks.insert(index + 1, block[half:])
-            self._lasts.insert(index, block[half - 1])
-            del block[half:]
-        self._lasts[index] = self.blocks[index][-1]
-        if index + 1 < len(self.blocks):
-            self._lasts[index + 1] = self.blocks[index + 1][-1]
+        if at < len(block) and block[at] == key:
+            raise KeyError(key)
+        block.insert(at, key)
+        self.length += 1
+        if self._numbers:
+            self._numbers[index].insert(at, key[0])
+            if len(block) > BLOCK:
+                self._split(index)
+        elif self.length > SMALL:
+            self._pack()
+
+    def _split(self, index: int) -> None:
+        block, numbers, half = self.blocks[index], self._numbers[index], BLOCK // 2
+        self.blocks.insert(index + 1, block[half:])
+        self._numbers.insert(index + 1, numbers[half:])
+        del block[half:], numbers[half:]
 
     def remove(self, key: Key) -> None:
         """Take a key out; raises KeyError when it is not there."""
-        index = bisect_left(self._lasts, key)
-        if index == len(self.blocks):
+        if not self.blocks:
             raise KeyError(key)
+        index, at = self._find(key)
         block = self.blocks[index]
-        place = bisect_left(block, key)
-        if block[place] != key:
+        if at == len(block) or block[at] != key:
             raise KeyError(key)
-        del block[place]
+        del block[at]
         self.length -= 1
-        if block:
-            self._lasts[index] = block[-1]
-        else:
+        if self._numbers:
+            del self._numbers[index][at]
+            if not block:
+                del self._numbers[index]
+        if not block:
             del self.blocks[index]
-            del self._lasts[index]
 
     def rank(self, key: Key) -> int:
         """How many keys are smaller."""
-        index = bisect_left(self._lasts, key)
-        if index == len(self.blocks):
-            return self.length
-        return sum(map(len, self.blocks[:index])) + bisect_left(self.blocks[index], key)
+        if not self.blocks:
+            return 0
+        index, at = self._find(key)
+        return sum(map(len, self.blocks[:index])) + at
 
     def from_key(self, key: tuple[Any, ...]) -> Key | None:
         """The smallest key that is not smaller than this one."""
-        index = bisect_left(self._lasts, key)
-        if index == len(self.blocks):
+        if not self.blocks:
             return None
+        index, at = self._find(key)
         block = self.blocks[index]
-        return block[bisect_left(block, key)]
-
-    def above(self, key: tuple[Any, ...]) -> Key | None:
-        """The smallest key that is greater than this one."""
-        index = bisect_right(self._lasts, key)
-        if index == len(self.blocks):
-            return None
-        block = self.blocks[index]
-        return block[bisect_right(block, key)]
+        return block[at] if at < len(block) else None

@@ -5,11 +5,14 @@ Keys do not change while somebody waits, so that order is kept by insertion and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush, heapreplace, nsmallest
 from typing import TYPE_CHECKING
 
-from acd.cases import WaitingKey
-from acd.lanes import Head, Lane
+from acd.cases import Visit, WaitingKey
+from acd.heads import Heads
+from acd.lanes import Lane, head_of
+from acd.model import Membership
 from acd.roster import Roster, Seat
 from acd.strategies.base import Key, Strategy
 
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from acd.state import Floor
 
 CONTACT_RULE = "priority-then-longest-wait"
+
+MOST_SORTED = 16
+"""So many agents are sorted at once; of more, the order of all who are free may be shorter to walk."""
 
 Ranked = tuple[Key, Seat]
 """An agent with the key that ranks them, the smaller the better."""
@@ -27,20 +33,18 @@ ContactRank = tuple[int, int, int, float, int]
 
 def agents_in_order(floor: Floor, lane: Lane, most: int) -> list[Ranked]:
     """The first of those agents who can have a contact of the lane now."""
-    mask = floor.roster.free.get(lane.bit, 0) & lane.mask
+    mask = lane.free()
     if not mask:
         return []
     strategy = lane.queue.strategy
-    tiers = lane.tiers()
-    if tiers is None:
+    if strategy.tiers is None:
         return _smallest(floor.roster, strategy, mask, most)
     found: list[Ranked] = []
-    for value, tier in tiers:
-        if mask & tier:
-            for key, seat in _smallest(floor.roster, strategy, mask & tier, most - len(found)):
-                found.append(((value, *key), seat))
-            if len(found) >= most:
-                break
+    for value, tier in strategy.tiers(lane, mask):
+        for key, seat in _smallest(floor.roster, strategy, tier, most - len(found)):
+            found.append(((value, *key), seat))
+        if len(found) >= most:
+            break
     return found
 
 
@@ -50,13 +54,13 @@ def _smallest(roster: Roster, strategy: Strategy, mask: int, most: int) -> list[
     A small set is sorted; in a large one the order of all free agents is walked until enough are found.
     """
     count = mask.bit_count()
-    order = roster.orders.get(strategy.name)
+    order = roster.order(strategy.name) if count > MOST_SORTED else None
     if order is not None and count * count > 4 * len(order):
         seats, found = roster.seats, []
-        for key, slot in order:
-            seat = seats[slot]
+        for key in order:
+            seat = seats[int(key[-1])]
             if mask & seat.bit:
-                found.append((key, seat))
+                found.append((key[:-1], seat))
                 if len(found) >= most:
                     break
         return found
@@ -69,78 +73,103 @@ def _smallest(roster: Roster, strategy: Strategy, mask: int, most: int) -> list[
 # --- contacts -----------------------------------------------------------------------------------------------------
 
 
-def contacts_in_order(floor: Floor, seat: Seat, most: int) -> list[tuple[ContactRank, str]]:
+def contacts_in_order(floor: Floor, seat: Seat, most: int) -> list[tuple[ContactRank, Visit]]:
     """The visits that the agent can have now, first one first.
 
-    A merge that opens only what it needs: of each queue the first fitting lane, of a lane the first contact. What was taken is
-    followed by the lane's next contact, and a lane's first also by the queue's next fitting lane. A contact in several queues
-    is named once.
+    A merge that opens only what it needs. A queue stands in it by its first lane, whoever may have that; only when its turn
+    comes is a lane looked for that the agent can have. What was taken is followed by the lane's next contact, and a lane's
+    first also by the rest of the queue. A contact in several queues is named once.
     """
     merging: list[_Entry] = []
     for queue, member in seat.serves:
-        if queue.heads.length:
-            lanes = _Lanes(seat, queue.heads.blocks, member.priority, -member.weight)
-            entry = lanes.next()
-            if entry is not None:
-                merging.append(entry)
+        if queue.heads.keys:
+            merging.append(_Lanes(seat, queue.heads, member).first())
     if floor.aside:
-        for door in (f"agent/{seat.agent.id}", f"team/{seat.config.team}", "anybody"):
-            for lane in floor.aside.get(door, {}).values():
-                if lane.bit & seat.open and lane.mask & seat.bit:
-                    merging.append((rank(seat, lane, lane.head), lane.head[2], lane, None))
+        merging += _aside(floor, seat)
     heapify(merging)
-    ranked: list[tuple[ContactRank, str]] = []
-    visits, named = floor.visits, set()
+    ranked: list[tuple[ContactRank, Visit]] = []
+    named = set()
     while merging:
         place, visit, lane, source = merging[0]
-        contact = visits[visit].contact
-        if contact not in named:
-            named.add(contact)
+        if visit is None or lane is None:
+            found = source.next() if source is not None else None
+            if found is None:
+                heappop(merging)
+            else:
+                heapreplace(merging, found)
+            continue
+        if visit.contact not in named:
+            named.add(visit.contact)
             ranked.append((place, visit))
             if len(ranked) == most:
                 break
-        following: _Entry | None = source.next() if source is not None else None
-        second: _Entry | None = None
+        following = source.rest() if source is not None else None
         if lane.waiting.length > 1 and not isinstance(source, _Contacts):
             second = _Contacts(lane, place).next()
             if following is None:
-                following, second = second, None
+                following = second
+            elif second is not None:
+                heappush(merging, following)
+                following = second
         if following is None:
             heappop(merging)
         else:
             heapreplace(merging, following)
-            if second is not None:
-                heappush(merging, second)
     return ranked
 
 
-_Entry = tuple[ContactRank, str, Lane, "_Lanes | _Contacts | None"]
-"""A rank, its visit and lane, and what comes after it."""
+def _aside(floor: Floor, seat: Seat) -> Iterator[_Entry]:
+    """Lanes that are found through the agent, not through their queues."""
+    for door in (f"agent/{seat.agent.id}", f"team/{seat.config.team}", "anybody"):
+        for lane in floor.aside.get(door, {}).values():
+            if lane.bit & seat.open and lane.takes(seat):
+                key = head_of(lane)
+                yield rank(seat, lane, key), key[2], lane, None
+
+
+_Entry = tuple[ContactRank, Visit | None, Lane | None, "_Lanes | _Contacts | None"]
+"""A rank, its visit and lane, and what comes after it. Without visit and lane: nothing of it ranks before this."""
 
 
 class _Lanes:
     """A queue's lanes whose contacts the agent can have now, by their first contacts."""
 
-    __slots__ = ("at", "bit", "block", "blocks", "byte", "doors", "open", "priority", "weight")
+    __slots__ = ("at", "block", "heads", "priority", "seat", "weight")
 
-    def __init__(self, seat: Seat, blocks: list[list[Head]], priority: int, weight: int) -> None:
-        self.blocks, self.priority, self.weight = blocks, priority, weight
-        self.open, self.doors = seat.open, seat.doors
-        self.byte, self.bit = seat.slot >> 3, 1 << (seat.slot & 7)
+    def __init__(self, seat: Seat, heads: Heads, member: Membership) -> None:
+        self.seat, self.heads = seat, heads
+        self.priority, self.weight = member.priority, -member.weight
         self.block = self.at = 0
 
-    def next(self) -> tuple[ContactRank, str, Lane, _Lanes] | None:
+    def rest(self) -> _Entry | None:
+        """All that has not been looked at, by the first of it."""
+        keys = self.heads.keys
+        if self.at == len(keys[self.block]):
+            if self.block + 1 == len(keys):
+                return None
+            self.block, self.at = self.block + 1, 0
+        return self.first()
+
+    def first(self) -> _Entry:
+        """The lane to be looked at next; there is one."""
+        place, order, _ = self.heads.keys[self.block][self.at]
+        return (self.priority, int(place), self.weight, place, order), None, None, self
+
+    def next(self) -> _Entry | None:
         """The next one, if any."""
-        doors, byte, bit, open = self.doors, self.byte, self.bit, self.open
-        while self.block < len(self.blocks):
-            block = self.blocks[self.block]
-            for at in range(self.at, len(block)):
-                place, order, door, lane = block[at]
-                if door in doors and lane.bits[byte] & bit and lane.bit & open:
-                    self.at = at + 1
-                    return (self.priority, int(place), self.weight, place, order), lane.head[2], lane, self
-            self.block += 1
-            self.at = 0
+        heads, block, at, seat = self.heads, self.block, self.at, self.seat
+        known, open = seat.config.skills, seat.open
+        while block < len(heads.doors):
+            doors = heads.doors[block]
+            for index in range(at, len(doors)):
+                door = doors[index]
+                if known.get(door.skill, 0) >= door.least and door.bit & open:
+                    lane = heads.lanes[block][index]
+                    if door.whole or lane.takes(seat):
+                        self.block, self.at = block, index + 1
+                        place, order, visit = heads.keys[block][index]
+                        return (self.priority, int(place), self.weight, place, order), visit, lane, self
+            block, at = block + 1, 0
         return None
 
 
@@ -154,7 +183,7 @@ class _Contacts:
         self.priority, self.weight = first[0], first[2]
         self.block, self.at = 0, 1
 
-    def next(self) -> tuple[ContactRank, str, Lane, _Contacts] | None:
+    def next(self) -> _Entry | None:
         """The next one, if any."""
         blocks = self.lane.waiting.blocks
         if self.at >= len(blocks[self.block]):
@@ -164,6 +193,8 @@ class _Contacts:
         place, order, visit = blocks[self.block][self.at]
         self.at += 1
         return (self.priority, int(place), self.weight, place, order), visit, self.lane, self
+
+    rest = next
 
 
 def rank(seat: Seat, lane: Lane, key: WaitingKey) -> ContactRank:

@@ -12,32 +12,35 @@ from typing import TYPE_CHECKING
 from acd.capacity import Capacity
 from acd.errors import BadExpression
 from acd.expressions import Expression, compile
-from acd.model import HIGHEST_PROFICIENCY, AgentConfig, Membership, SkillNeed
+from acd.heads import Door
+from acd.model import HIGHEST_PROFICIENCY, AgentConfig, Membership, Need, SkillNeed
 from acd.ordered import Ordered
 from acd.people import Agent
-from acd.strategies.base import Key, Strategy
+from acd.strategies.base import Strategy
 
 if TYPE_CHECKING:
     from acd.state import Queue
 
-REASONS = ("logged-out", "idle", "not-responding", "unreachable", "reserved", "engaged", "wrap-up", "available")
-"""Why somebody may be no candidate; an agent has exactly one. `available` without a free slot of the channel is `full`."""
+REASONS = ("engaged", "wrap-up", "reserved", "available", "idle", "logged-out", "not-responding", "unreachable")
+"""Why somebody may be no candidate, the most frequent first; an agent has exactly one. `available` without a free slot of the
+channel is `full`."""
 
-WORKING = ("available", "unreachable", "reserved", "engaged", "wrap-up")
+WORKING = frozenset({"available", "unreachable", "reserved", "engaged", "wrap-up"})
 
-OrderKey = tuple[Key, int]
+OrderKey = tuple[float, ...]
+"""A strategy's key, and the agent's bit to tell them apart."""
 
 
 class Seat:
     """An agent with what follows from configuration and state."""
 
-    __slots__ = ("agent", "bit", "by_queue", "capacity", "config", "doors", "keys", "open", "reason", "serves", "slot")
+    __slots__ = ("agent", "bit", "by_queue", "capacity", "config", "keys", "open", "reason", "serves", "slot")
 
     def __init__(self, slot: int, agent: Agent, config: AgentConfig, capacity: Capacity) -> None:
         self.slot = slot
         self.bit = 1 << slot
         self.agent = agent
-        self.take(config)
+        self.config = config
         self.capacity = capacity
         self.serves: list[tuple[Queue, Membership]] = []
         self.by_queue: dict[str, Membership] = {}
@@ -47,12 +50,6 @@ class Seat:
         self.keys: dict[str, OrderKey] = {}
         """Their places in the orders, while they are free for anything."""
 
-    def take(self, config: AgentConfig) -> None:
-        """The agent's configuration is new."""
-        self.config = config
-        self.doors = frozenset(("", *config.skills))
-        """Of lanes that are worth a look: those that need no skill, and by each skill of theirs."""
-
 
 class Roster:
     """The seats, and sets of them."""
@@ -61,27 +58,32 @@ class Roster:
         self.seats: list[Seat] = []
         self.by_id: dict[str, Seat] = {}
         self.all = 0
+        self.logged_in = 0
+        """Whoever is there in any state."""
+        self.working = 0
+        """Who takes contacts: busy or about to be."""
         self.free: dict[int, int] = {}
         """By channel bit: who can be offered one now."""
         self.reasons: dict[str, int] = dict.fromkeys(REASONS, 0)
         self.teams: dict[str, int] = {}
-        self.orders: dict[str, Ordered[OrderKey]] = {}
-        """By strategy: who is free for anything, first one first."""
+        self._orders: dict[str, Ordered[OrderKey]] = {}
+        self._newly_free: dict[int, Seat] = {}
+        """Whose places in the orders are not made yet: most are busy again before anybody looks."""
         self._strategies: list[Strategy] = []
         self._levels: dict[str, list[int]] = {}
         """By skill: who has which proficiency, from 0 (not used) to 10."""
         self._skills: dict[SkillNeed, int] = {}
         """Ranges of proficiency that were asked for."""
         self._wheres: dict[str, tuple[Expression, int]] = {}
+        self._doors: dict[tuple[int, str, int, bool], Door] = {}
 
     def use(self, strategies: list[Strategy]) -> None:
         """Keep orders for these strategies; those of the seats that are there already are made anew."""
         self._strategies = strategies
-        self.orders = {strategy.name: Ordered() for strategy in strategies}
+        self._orders = {strategy.name: Ordered() for strategy in strategies}
         for seat in self.seats:
             seat.keys = {}
-            if seat.open:
-                self._stand(seat)
+        self._newly_free = {seat.slot: seat for seat in self.seats if seat.open}
 
     def add(self, seat: Seat) -> None:
         """A new agent, logged out until `put` says otherwise; bits of skills and the like are up to date after."""
@@ -92,8 +94,9 @@ class Roster:
         self._wheres.clear()
         self._sort_in(seat)
 
-    def describe(self, seat: Seat) -> None:
+    def describe(self, seat: Seat, config: AgentConfig) -> None:
         """Sort the agent into the sets of skills, expressions and teams, by a new configuration."""
+        seat.config = config
         bit = seat.bit
         for skill, masks in self._levels.items():
             self._levels[skill] = [mask & ~bit for mask in masks]
@@ -114,18 +117,18 @@ class Roster:
         if seat.config.team:
             self.teams[seat.config.team] = self.teams.get(seat.config.team, 0) | seat.bit
 
-    @property
-    def logged_in(self) -> int:
-        """Whoever is there in any state."""
-        return self.all & ~self.reasons["logged-out"]
-
-    @property
-    def working(self) -> int:
-        """Who takes contacts: busy or about to be."""
-        found = 0
-        for reason in WORKING:
-            found |= self.reasons[reason]
-        return found
+    def door(self, bit: int, need: Need, *, whole: bool) -> Door:
+        """Of lanes of this channel with this need; `whole` is whether there is no more to ask than what the need says."""
+        whole = whole and not need.where and not need.teams and len(need.skills) < 2
+        skill, least = "", 0
+        if need.skills:
+            hardest = max(need.skills, key=_how_rare)
+            skill, least = hardest.skill, max(1, hardest.least)
+            whole = whole and hardest.most >= HIGHEST_PROFICIENCY
+        known = self._doors.get((bit, skill, least, whole))
+        if known is None:
+            known = self._doors[bit, skill, least, whole] = Door(bit, skill, least, whole=whole)
+        return known
 
     def with_skill(self, need: SkillNeed) -> int:
         """Who has the skill as needed."""
@@ -138,6 +141,10 @@ class Roster:
                     mask |= masks[level]
             self._skills[need] = mask
         return mask
+
+    def levels(self, skill: str) -> list[int]:
+        """Who has the skill, by proficiency; at 0 there is nobody."""
+        return self._levels.get(skill, [])
 
     def where(self, text: str) -> int:
         """Of whom the expression holds."""
@@ -177,6 +184,10 @@ class Roster:
         if reason != seat.reason:
             self.reasons[seat.reason] ^= bit
             self.reasons[reason] ^= bit
+            if (reason in WORKING) != (seat.reason in WORKING):
+                self.working ^= bit
+            if "logged-out" in (reason, seat.reason):
+                self.logged_in ^= bit
             seat.reason = reason
         changed = open ^ seat.open
         if changed:
@@ -185,24 +196,32 @@ class Roster:
                 low = changed & -changed
                 free[low] = free.get(low, 0) ^ bit
                 changed ^= low
-        was = seat.open
         seat.open = open
-        if was:
+        if seat.keys:
             self._leave(seat, staying=bool(open))
         if open:
-            self._stand(seat)
+            self._newly_free[seat.slot] = seat
+        else:
+            self._newly_free.pop(seat.slot, None)
 
-    def _stand(self, seat: Seat) -> None:
-        for strategy in self._strategies:
-            if strategy.name not in seat.keys:
-                key = (strategy.key(seat), seat.slot)
-                seat.keys[strategy.name] = key
-                self.orders[strategy.name].add(key)
+    def order(self, strategy: str) -> Ordered[OrderKey] | None:
+        """Who is free for anything, first one first, if that is kept for the strategy."""
+        for seat in self._newly_free.values():
+            for each in self._strategies:
+                if each.name not in seat.keys:
+                    key = seat.keys[each.name] = (*each.key(seat), seat.slot)
+                    self._orders[each.name].add(key)
+        self._newly_free = {}
+        return self._orders.get(strategy)
 
     def _leave(self, seat: Seat, *, staying: bool) -> None:
         """Out of the orders; who stays keeps the places that have not changed."""
         for strategy in self._strategies:
-            key = seat.keys[strategy.name]
-            if not staying or key[0] != strategy.key(seat):
-                self.orders[strategy.name].remove(key)
+            key = seat.keys.get(strategy.name)
+            if key is not None and (not staying or key[:-1] != strategy.key(seat)):
+                self._orders[strategy.name].remove(key)
                 del seat.keys[strategy.name]
+
+
+def _how_rare(need: SkillNeed) -> tuple[int, str]:
+    return need.least, need.skill

@@ -8,7 +8,8 @@ from acd.capacity import ONE_AT_A_TIME, Capacity
 from acd.cases import Contact, Left, Visit, WaitingKey
 from acd.effects import AgentChanged, ContactChanged, Effect
 from acd.errors import Refused
-from acd.lanes import Head, Lane, LaneKey, stand, step_out
+from acd.heads import Heads
+from acd.lanes import Lane, LaneKey, stand, step_out
 from acd.model import (
     AgentConfig,
     Channel,
@@ -56,20 +57,22 @@ class Visits(msgspec.Struct):
 
 class Sweep(msgspec.Struct):
     """Work on many contacts that goes on in `Continue` events: a queue whose rules have begun to apply, or, without a queue, a
-    match of everybody after a new configuration. `after` is the key of the one dealt with last."""
+    match of everybody after a new configuration. `after` is place, order and id of the visit dealt with last."""
 
     queue: str = ""
-    after: WaitingKey | None = None
+    after: tuple[float, int, str] | None = None
 
 
 class Pool:
     """The agents who serve exactly the same queues."""
 
-    __slots__ = ("mask", "queues")
+    __slots__ = ("mask", "queues", "wanted")
 
     def __init__(self, queues: list[Queue]) -> None:
         self.queues = queues
         self.mask = 0
+        self.wanted = 0
+        """In how many of the queues somebody waits."""
 
 
 class Queue:
@@ -104,7 +107,7 @@ class Queue:
         self.waiting: Ordered[WaitingKey] = Ordered()
         self.lanes: dict[LaneKey, Lane] = {}
         self.empty: dict[LaneKey, None] = {}
-        self.heads: Ordered[Head] = Ordered()
+        self.heads = Heads()
         """First contacts of the lanes that are not empty."""
         self.delays: list[float] = []
         self.members: list[int] = [0]
@@ -114,13 +117,6 @@ class Queue:
         self.wrap_up_codes = frozenset(code.code for code in config.wrap_up_codes)
         self.waits = sorted(rule.over for rule in config.overflow if rule.when == "wait")
         self.rules = frozenset(rule.when for rule in config.overflow)
-
-    def train(self, changed: set[str]) -> list[Lane]:
-        """Lanes that ask for one of these skills, or for more than skills; empty ones are forgotten."""
-        for key in self.empty:
-            del self.lanes[key]
-        self.empty = {}
-        return [lane for lane in self.lanes.values() if lane.need.where or any(s.skill in changed for s in lane.need.skills)]
 
 
 class Floor:

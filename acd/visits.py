@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from acd import estimates
 from acd.capacity import BITS
 from acd.cases import Contact, Visit
 from acd.effects import VisitEnded, VisitReason, VisitStarted
 from acd.eligibility import NOTHING, need_now, relax, steps_of
-from acd.lanes import enter, lane_of, leave, stand, step_out
+from acd.lanes import lane_of, move, stand, step_out
 from acd.model import STRICT_AGEING, FinalState, Need, QueueConfig, Relaxation, Target, VisitKind
 from acd.state import Floor, Queue
 
@@ -69,7 +71,7 @@ def begin(
     if kind == "callback":
         queue.visits.callbacks += 1
     lane = lane_of(floor, visit)
-    if not floor.roster.free.get(lane.bit, 0) & lane.mask:
+    if not lane.free():
         expected = estimates.predict(floor, lane, queue.waiting.rank(visit.key))
         visit.estimate, visit.p90 = expected.seconds, expected.p90
     floor.out.append(
@@ -139,35 +141,35 @@ def end(floor: Floor, visit: Visit, how: FinalState, reason: VisitReason = "", t
 def schedule(floor: Floor, visit: Visit) -> None:
     """Wake up when the next step is due. While an offer is out, a rule by waiting time that is due waits for its end."""
     queue, state = floor.queues[visit.queue], floor.contacts[visit.contact].state
-    start = visit.steps_from
-    due = [] if visit.patience_ends is None else [visit.patience_ends]
-    steps = steps_of(queue, visit)
-    if visit.step < len(steps):
-        due.append(start + steps[visit.step].after)
-    if visit.delay < len(queue.delays):
-        due.append(start + queue.delays[visit.delay])
-    if visit.waits_done < len(queue.waits):
-        due.append(start + queue.waits[visit.waits_done])
-    if state == "offered":
-        due = [at for at in due if at > floor.at]
-    if due and state != "scheduled":
-        floor.timers.set("visit", visit.id, min(due))
+    start, steps = visit.steps_from, steps_of(queue, visit)
+    passed = floor.at if state == "offered" else -inf
+    due = inf
+    if visit.patience_ends is not None and visit.patience_ends > passed:
+        due = visit.patience_ends
+    if visit.step < len(steps) and passed < (at := start + steps[visit.step].after) < due:
+        due = at
+    if visit.delay < len(queue.delays) and passed < (at := start + queue.delays[visit.delay]) < due:
+        due = at
+    if visit.waits_done < len(queue.waits) and passed < (at := start + queue.waits[visit.waits_done]) < due:
+        due = at
+    if due < inf and state != "scheduled":
+        floor.timers.set("visit", visit.id, due)
     else:
         floor.timers.clear("visit", visit.id)
 
 
 def advance(floor: Floor, visit: Visit) -> bool:
-    """Take the steps that are due; whether others may have the contact now. Where it stands in line follows."""
+    """Take the steps that are due; whether others may have the contact now. Where it stands in line follows.
+
+    `schedule` is left to the caller.
+    """
     queue = floor.queues[visit.queue]
     need, delay = visit.need, visit.delay
-    standing = visit.id in floor.standing
-    if standing:
-        leave(floor, visit)
     _catch_up(floor, queue, visit)
-    if standing:
-        enter(floor, visit)
-    schedule(floor, visit)
-    return delay != visit.delay or need != visit.need
+    others = delay != visit.delay or need != visit.need
+    if others and visit.id in floor.standing:
+        move(floor, visit)
+    return others
 
 
 def _catch_up(floor: Floor, queue: Queue, visit: Visit, *, anew: bool = False) -> None:
@@ -215,26 +217,20 @@ def change_place(floor: Floor, visit: Visit, priority: int) -> None:
 
 def change_need(floor: Floor, visit: Visit, need: Need, relaxation: tuple[Relaxation, ...]) -> None:
     """Another need, with its own steps, by the time since the contact was queued."""
-    standing = visit.id in floor.standing
-    if standing:
-        leave(floor, visit)
     visit.asked, visit.relaxation, visit.step, visit.outside = need, relaxation, 0, False
     visit.patience_ends = None
     _catch_up(floor, floor.queues[visit.queue], visit, anew=True)
-    if standing:
-        enter(floor, visit)
+    if visit.id in floor.standing:
+        move(floor, visit)
     schedule(floor, visit)
 
 
 def let_out(floor: Floor, visit: Visit, need: Need) -> None:
     """By a rule it goes to these agents, whatever queues and skills they have; it stays in its queue, and what it asked for is
     kept for the next one."""
-    standing = visit.id in floor.standing
-    if standing:
-        leave(floor, visit)
     visit.need, visit.outside, visit.patience_ends = need, True, None
-    if standing:
-        enter(floor, visit)
+    if visit.id in floor.standing:
+        move(floor, visit)
     schedule(floor, visit)
 
 

@@ -12,15 +12,22 @@ if TYPE_CHECKING:
     from acd.lanes import Lane
 
 
-def tiers(lane: Lane) -> list[tuple[float, int]]:
-    """The lane's agents by score, the best first; the number is the score, negative."""
-    scores: dict[int, int] = {}
-    for seat in lane.roster.seats_of(lane.mask):
-        score = 0
-        for need in lane.need.skills:
-            level = seat.config.skills.get(need.skill, 0)
-            score += HIGHEST_PROFICIENCY + 1 - level if need.prefer == "low" else level
-        scores[score] = scores.get(score, 0) | seat.bit
+def tiers(lane: Lane, mask: int) -> list[tuple[float, int]]:
+    """The agents by score, the best first; the number is the score, negative."""
+    scores = {0: mask}
+    for need in lane.need.skills:
+        split: dict[int, int] = {}
+        for score, left in scores.items():
+            for level, having in enumerate(lane.roster.levels(need.skill)):
+                both = left & having
+                if both:
+                    worth = score + (HIGHEST_PROFICIENCY + 1 - level if need.prefer == "low" else level)
+                    split[worth] = split.get(worth, 0) | both
+                    left ^= both
+            if left:  # named agents, who need not have it
+                worth = score + (HIGHEST_PROFICIENCY + 1 if need.prefer == "low" else 0)
+                split[worth] = split.get(worth, 0) | left
+        scores = split
     return [(-float(score), scores[score]) for score in sorted(scores, reverse=True)]
 
 

@@ -16,13 +16,14 @@ def key(seat: Seat) -> Key:
     return (seat.slot,)
 
 
-def tiers(lane: Lane) -> list[tuple[float, int]]:
-    """The queue's agents by level; who is let in by a rule from outside comes last."""
-    levels = [(float(level), mask) for level, mask in lane.queue.levels]
-    members = 0
-    for _, mask in levels:
-        members |= mask
-    return [*levels, (float("inf"), lane.mask & ~members)]
+def tiers(lane: Lane, mask: int) -> list[tuple[float, int]]:
+    """The agents by level; who is let in by a rule from outside comes last."""
+    found = []
+    for level, members in lane.queue.levels:
+        if mask & members:
+            found.append((float(level), mask & members))
+            mask &= ~members
+    return [*found, (float("inf"), mask)] if mask else found
 
 
 STRATEGY = Strategy("linear", ("level", "place in the configuration"), key, tiers, "place in the configuration")

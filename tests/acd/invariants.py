@@ -8,6 +8,7 @@ from typing import Any
 from acd.cases import Visit
 from acd.engine import Engine
 from acd.state import Floor
+from acd.strategies import STRATEGIES
 from tests.acd.oracle import Rules, busy
 from tests.acd.receiver import Receiver
 
@@ -72,7 +73,7 @@ def in_order(floor: Floor, rules: Rules) -> None:
     for id, queue in floor.queues.items():
         mine = [visit for visit in waiting if visit.queue == id]
         assert all(visit.place == rules.place(visit) for visit in mine)
-        assert [key[2] for key in queue.waiting] == [v.id for v in sorted(mine, key=lambda v: (v.place, v.order))]
+        assert [key[2].id for key in queue.waiting] == [v.id for v in sorted(mine, key=lambda v: (v.place, v.order))]
 
 
 def rules_are_carried_out(floor: Floor, rules: Rules) -> None:
@@ -193,21 +194,23 @@ def derived(engine: Engine) -> dict[str, Any]:
         "free": {bit: mask for bit, mask in roster.free.items() if mask},
         "reasons": roster.reasons,
         "teams": {team: mask for team, mask in roster.teams.items() if mask},
-        "orders": {name: list(order) for name, order in roster.orders.items()},
-        "seats": [
-            (s.agent.id, s.open, s.reason, s.keys, s.doors, list(s.by_queue.values()), s.capacity.config) for s in roster.seats
-        ],
+        "orders": {name: list(roster.order(name) or ()) for name in STRATEGIES},
+        "seats": [(s.agent.id, s.open, s.reason, s.keys, list(s.by_queue.values()), s.capacity.config) for s in roster.seats],
         "states": [agent.summary() for agent in floor.agents.values()],
         "aside": {door: {visit: lane.key for visit, lane in lanes.items()} for door, lanes in floor.aside.items()},
         "queues": {
             id: (
                 list(queue.waiting),
                 {key: (list(lane.waiting), lane.mask, lane.head) for key, lane in queue.lanes.items() if len(lane.waiting)},
-                [(place, order, door, lane.key) for place, order, door, lane in queue.heads],
+                [
+                    (key, (door.bit, door.skill, door.least, door.whole), lane.key)
+                    for blocks in zip(queue.heads.keys, queue.heads.doors, queue.heads.lanes, strict=True)
+                    for key, door, lane in zip(*blocks, strict=True)
+                ],
                 queue.delays,
                 queue.members,
                 queue.levels,
-                [(pool.mask, [served.config.id for served in pool.queues]) for pool in queue.pools],
+                [(pool.mask, pool.wanted, [served.config.id for served in pool.queues]) for pool in queue.pools],
             )
             for id, queue in floor.queues.items()
         },
@@ -228,11 +231,13 @@ def sets_are_true(floor: Floor) -> None:
         assert mask == sum(seat.bit for seat in able)
     for queue in floor.queues.values():
         for lane in queue.lanes.values():
-            kept = (lane.mask, lane.bits, lane._unable, lane._tiers)
-            lane.refresh()
-            assert kept[:2] == (lane.mask, lane.bits)
-            assert kept[2] is None or kept[2] == lane.lacking()
-            assert kept[3] is None or kept[3] == lane.tiers()
+            mask = lane.mask
+            concerned = roster.seats if lane.aside else [seat for seat in roster.seats if queue.config.id in seat.by_queue]
+            assert mask == sum(seat.bit for seat in concerned if lane.takes(seat))
+            assert lane.free() == mask & roster.free.get(lane.bit, 0)
+            if lane.door.whole:
+                skill, least = lane.door.skill, lane.door.least
+                assert mask == sum(seat.bit for seat in concerned if seat.config.skills.get(skill, 0) >= least)
 
 
 def within_capacity(rules: Rules, floor: Floor, agent: str) -> bool:

@@ -1,27 +1,34 @@
-"""The ordered collection against a sorted list."""
+"""The collections that keep an order (keys, a queue's lanes, deadlines) against lists that are sorted anew each time."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acd import ordered
+from acd import heads, ordered
+from acd.heads import Heads
 from acd.ordered import Ordered
+from acd.timers import Timers
 
 pytestmark = pytest.mark.unit
 
+Key = tuple[float, int]
+NUMBERS = st.sampled_from([0.0, 0.25, 1.0, 1.5, 2.0, 7.0])
+KEYS = st.tuples(NUMBERS, st.integers(0, 12))
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 60)), max_size=300))
-def test_behaves_like_a_sorted_list(steps: list[tuple[bool, int]]) -> None:
+
+@given(st.lists(st.tuples(st.booleans(), KEYS), max_size=300), st.sampled_from([0, 3, 1000]))
+def test_behaves_like_a_sorted_list(steps: list[tuple[bool, Key]], small: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ordered, "_BLOCK", 4)
-        model: list[tuple[int]] = []
-        found: Ordered[tuple[int]] = Ordered()
-        for add, number in steps:
-            key = (number,)
+        patch.setattr(ordered, "BLOCK", 4)
+        patch.setattr(ordered, "SMALL", small)
+        model: list[Key] = []
+        found: Ordered[Key] = Ordered()
+        for add, key in steps:
             if add == (key in model):
                 with pytest.raises(KeyError):
                     (found.add if add else found.remove)(key)
@@ -37,3 +44,63 @@ def test_behaves_like_a_sorted_list(steps: list[tuple[bool, int]]) -> None:
             assert found.rank(key) == bisect_left(model, key)
             assert (key in found) == (key in model)
             assert found.from_key(key) == next((other for other in model if other >= key), None)
+        assert list(Ordered.of(model)) == model
+
+
+class _Lane:
+    def __init__(self) -> None:
+        self.door = object()
+
+
+@given(st.lists(st.tuples(st.booleans(), KEYS), max_size=200))
+def test_heads_keep_door_and_lane_beside_each_key(steps: list[tuple[bool, Key]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heads, "BLOCK", 4)
+        model: dict[Any, Any] = {}
+        found = Heads()
+        for add, key in steps:
+            head = cast(Any, (*key, None))
+            if add and head not in model:
+                model[head] = cast(Any, _Lane())
+                found.add(head, model[head])
+            elif not add and head in model:
+                found.remove(head, model.pop(head))
+            elif not add:
+                with pytest.raises(KeyError):
+                    found.remove(head, cast(Any, _Lane()))
+            for mine in (found, Heads.of(sorted(model.items(), key=lambda item: cast(Key, item[0])))):
+                assert all(mine.keys)
+                assert [key for block in mine.keys for key in block] == sorted(model)
+                assert [lane for block in mine.lanes for lane in block] == [model[key] for key in sorted(model)]
+                assert [door for block in mine.doors for door in block] == [model[key].door for key in sorted(model)]
+
+
+TIMES = st.one_of(NUMBERS, st.sampled_from(["clear", "due", 1e13]))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), TIMES), max_size=200))
+def test_deadlines_fall_in_their_order(steps: list[tuple[str, float | str]]) -> None:
+    timers, model, order = Timers(), dict[str, tuple[float, int]](), 0
+    for name, at in steps:
+        if at == "clear":
+            timers.clear("visit", name)
+            model.pop(name, None)
+        elif isinstance(at, float):
+            timers.set("visit", name, at)
+            if name not in model or model[name][0] != at:
+                order += 1
+                model[name] = (at, order)
+        elif model:
+            earliest = min(model, key=lambda name: model[name])
+            assert timers.due(model[earliest][0] - 0.1) is None
+            assert timers.due(model[earliest][0]) == ("visit", earliest)
+            del model[earliest]
+        assert len(timers) == len(model)
+        assert timers.next() == (min(model.values())[0] if model else None)
+        assert [(at, order) for at, order, _, _ in timers.save()[0]] == sorted(model.values())
+    saved = timers.save()
+    timers.restore(*saved)
+    assert timers.save() == saved
+    for name in sorted(model, key=lambda name: model[name]):
+        assert timers.due(1e300) == ("visit", name)
+    assert timers.due(1e300) is None
