@@ -6,10 +6,9 @@ from typing import Literal
 
 from acd import entry, visits
 from acd.agents import rest, spare
-from acd.cases import Callback, Contact, Visit
+from acd.cases import Callback, Contact, Ticket, Visit
 from acd.effects import CallbackChanged, VisitReason
 from acd.ends import drop_callback, finish
-from acd.entry import Ticket
 from acd.errors import Refused
 from acd.events import CallbackAnswered, CallbackCancelled, CallbackFailed, CallbackTaken
 from acd.offers import withdraw_from
@@ -59,19 +58,7 @@ def take(floor: Floor, event: CallbackTaken) -> None:
         floor.callbacks[contact.customer] = contact.id
     floor.out.append(CallbackChanged(contact.id, name, "waiting", by=event.by))
     if event.not_before > floor.at:
-        visit = visits.begin(
-            floor,
-            contact,
-            queue,
-            id=ticket.id,
-            priority=ticket.priority,
-            kind="callback",
-            base=ticket.base,
-            steps_from=ticket.steps_from,
-            asked=ticket.need,
-            relaxation=ticket.relaxation,
-            outside=ticket.outside,
-        )
+        visit = visits.begin(floor, contact, queue, ticket)
         _schedule(floor, contact, visit, event.not_before)
     else:
         set_timer(floor, contact)

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from acd.errors import Refused
-from acd.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Channel, ContactState, Need, Relaxation, VisitKind
+from acd.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, NOTHING, Channel, ContactState, Need, Relaxation, VisitKind
 
 
 class Visit(msgspec.Struct):
@@ -65,6 +65,45 @@ class Visit(msgspec.Struct):
 
 WaitingKey = tuple[float, int, Visit]
 """Place, order, and who is there; no two have the same order."""
+
+
+class Ticket:
+    """With what somebody comes to a queue."""
+
+    __slots__ = (
+        "base",
+        "id",
+        "inside",
+        "kind",
+        "need",
+        "outside",
+        "patience",
+        "preferred",
+        "priority",
+        "relaxation",
+        "steps_from",
+    )
+
+    def __init__(
+        self,
+        priority: int,
+        id: str = "",
+        need: Need = NOTHING,
+        relaxation: tuple[Relaxation, ...] | None = None,
+        *,
+        kind: VisitKind = "direct",
+        base: float | None = None,
+        steps_from: float | None = None,
+        preferred: str = "",
+        patience: float = 0.0,
+        outside: Need | None = None,
+        inside: bool = False,
+    ) -> None:
+        self.priority, self.id, self.need, self.relaxation = priority, id, need, relaxation
+        self.kind, self.base, self.steps_from = kind, base, steps_from
+        self.preferred, self.patience = preferred, patience
+        self.outside, self.inside = outside, inside
+        """Whom it goes to, whatever they serve; that it was in the queue before: rules for newcomers are not asked."""
 
 
 class Callback(msgspec.Struct):

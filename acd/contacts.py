@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from acd import callbacks, entry, visits
 from acd.agents import back_to_place, spare
-from acd.cases import Contact, check_priority
+from acd.cases import Contact, Ticket, check_priority
 from acd.effects import ReleasedWhy, WithdrawnWhy
 from acd.eligibility import check_need, join
 from acd.ends import drop_callback, finish, reclaim, remember_place
-from acd.entry import Ticket
 from acd.errors import Refused
 from acd.events import ContactAmended, ContactArrived, ContactEnded, ContactQueued, ContactUnqueued, CustomerLeft
 from acd.model import FinalState

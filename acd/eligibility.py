@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Literal
 from acd.capacity import BITS
 from acd.errors import BadExpression, Refused
 from acd.expressions import compile
-from acd.model import HIGHEST_PROFICIENCY, Channel, Need, Relaxation, SkillNeed
+from acd.model import HIGHEST_PROFICIENCY, NOTHING, Channel, Need, Relaxation, SkillNeed
 from acd.roster import Roster, Seat
 
 if TYPE_CHECKING:
     from acd.cases import Visit
     from acd.state import Floor, Queue
-
-NOTHING = Need()
 
 Unable = Literal["not-in-queue", "delay", "without-the-skill", "where", "other-team", "not-named"]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from acd import estimates, visits
-from acd.cases import Contact, Visit
+from acd.cases import Contact, Ticket, Visit
 from acd.effects import Overflowed, OverflowWhy
-from acd.eligibility import NOTHING, able, need_of_all
+from acd.eligibility import able, need_of_all
 from acd.errors import Refused
 from acd.lanes import Lane, head_of, lane_of, stand
 from acd.matching import seek_agent, tell_nobody
-from acd.model import Need, Overflow, Relaxation, Target, Trigger, VisitKind
+from acd.model import Need, Overflow, Target, Trigger
 from acd.roster import Seat
 from acd.state import Floor, Queue, Sweep
 
@@ -18,45 +18,6 @@ MOST_HOPS = 8
 
 AGENTS_AND_QUEUES = ("queue", "team", "agent")
 """Kinds of targets where the contact goes on waiting; the others take a customer who is on the line."""
-
-
-class Ticket:
-    """With what somebody comes to a queue."""
-
-    __slots__ = (
-        "base",
-        "id",
-        "inside",
-        "kind",
-        "need",
-        "outside",
-        "patience",
-        "preferred",
-        "priority",
-        "relaxation",
-        "steps_from",
-    )
-
-    def __init__(
-        self,
-        priority: int,
-        id: str = "",
-        need: Need = NOTHING,
-        relaxation: tuple[Relaxation, ...] | None = None,
-        *,
-        kind: VisitKind = "direct",
-        base: float | None = None,
-        steps_from: float | None = None,
-        preferred: str = "",
-        patience: float = 0.0,
-        outside: Need | None = None,
-        inside: bool = False,
-    ) -> None:
-        self.priority, self.id, self.need, self.relaxation = priority, id, need, relaxation
-        self.kind, self.base, self.steps_from = kind, base, steps_from
-        self.preferred, self.patience = preferred, patience
-        self.outside, self.inside = outside, inside
-        """Whom it goes to, whatever they serve; that it was in the queue before: rules for newcomers are not asked."""
 
 
 def check(floor: Floor, contact: Contact, queue: Queue, *, to_dial: bool = False, later: bool = False) -> None:
@@ -85,21 +46,7 @@ def check_open(floor: Floor, queue: Queue) -> None:
 def enter(floor: Floor, contact: Contact, queue: Queue, ticket: Ticket) -> None:
     """The contact begins to wait, unless a rule takes it elsewhere at once; `check` has let it in."""
     standing = contact.state == "waiting"
-    visit = visits.begin(
-        floor,
-        contact,
-        queue,
-        id=ticket.id,
-        priority=ticket.priority,
-        kind=ticket.kind,
-        base=ticket.base,
-        steps_from=ticket.steps_from,
-        asked=ticket.need,
-        relaxation=ticket.relaxation,
-        preferred=ticket.preferred,
-        patience=ticket.patience,
-        outside=ticket.outside,
-    )
+    visit = visits.begin(floor, contact, queue, ticket)
     rule = rule_at_door(floor, queue, visit, to_dial=contact.to_dial, inside=ticket.inside) if queue.rules else None
     if standing:
         stand(floor, visit)

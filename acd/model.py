@@ -71,6 +71,9 @@ class Need(msgspec.Struct, frozen=True):
     """Only these, whatever their queues and skills are."""
 
 
+NOTHING = Need()
+
+
 class Relaxation(msgspec.Struct, frozen=True):
     """A step by which the need loosens after so many seconds in the queue; the place is kept. Steps add up in their order."""
 

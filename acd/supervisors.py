@@ -5,9 +5,8 @@ from __future__ import annotations
 from acd import entry, explanations, visits
 from acd.agents import back_to_place, spare, withdraw
 from acd.capacity import BITS
-from acd.cases import Contact, Visit
+from acd.cases import Contact, Ticket, Visit
 from acd.effects import BroadcastSent, QueueChanged
-from acd.entry import Ticket
 from acd.errors import Refused
 from acd.events import BroadcastMade, ContactAssigned, ContactPicked, ContactRequeued, PeriodChanged, QueueClosed, QueueOpened
 from acd.lanes import lane_of

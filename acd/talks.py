@@ -6,9 +6,8 @@ from acd import agents, entry, estimates, visits, wrapup
 from acd.agents import back_to_place, change_reachable, leave, pause, rest, take_presence, withdraw
 from acd.callbacks import not_dialling
 from acd.capacity import BITS
-from acd.cases import Contact, Visit, check_priority
+from acd.cases import Contact, Ticket, Visit, check_priority
 from acd.effects import Assigned, CallbackChanged, Overflowed, Parked, ReleasedWhy, SegmentStarted
-from acd.entry import Ticket
 from acd.errors import Refused
 from acd.events import (
     AgentLost,

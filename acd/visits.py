@@ -6,11 +6,11 @@ from math import inf
 
 from acd import estimates
 from acd.capacity import BITS
-from acd.cases import Contact, Visit
+from acd.cases import Contact, Ticket, Visit
 from acd.effects import VisitEnded, VisitReason, VisitStarted
-from acd.eligibility import NOTHING, need_now, relax, steps_of
+from acd.eligibility import need_now, relax, steps_of
 from acd.lanes import lane_of, move, stand, step_out
-from acd.model import STRICT_AGEING, FinalState, Need, QueueConfig, Relaxation, Target, VisitKind
+from acd.model import NOTHING, STRICT_AGEING, FinalState, Need, QueueConfig, Relaxation, Target
 from acd.state import Floor, Queue
 
 FADE = 0.98
@@ -22,78 +22,67 @@ def place_of(config: QueueConfig, base: float, priority: int) -> float:
     return base + (priority - 1) * (config.ageing_seconds or STRICT_AGEING)
 
 
-def begin(
-    floor: Floor,
-    contact: Contact,
-    queue: Queue,
-    *,
-    id: str,
-    priority: int,
-    kind: VisitKind = "direct",
-    base: float | None = None,
-    steps_from: float | None = None,
-    asked: Need = NOTHING,
-    relaxation: tuple[Relaxation, ...] | None = None,
-    preferred: str = "",
-    patience: float = 0.0,
-    outside: Need | None = None,
-) -> Visit:
+def begin(floor: Floor, contact: Contact, queue: Queue, ticket: Ticket) -> Visit:
     """A new visit, which does not stand in line yet."""
     at, order = floor.at, floor.next_order()
-    base = at if base is None else base
+    base = at if ticket.base is None else ticket.base
     visit = Visit(
-        id or f"{contact.id}/{order}",
+        ticket.id or f"{contact.id}/{order}",
         contact.id,
         queue.config.id,
         contact.channel,
-        kind,
+        ticket.kind,
         at,
         base,
-        at if steps_from is None else steps_from,
+        at if ticket.steps_from is None else ticket.steps_from,
         order,
-        priority,
-        place_of(queue.config, base, priority),
-        asked,
+        ticket.priority,
+        place_of(queue.config, base, ticket.priority),
+        ticket.need,
         NOTHING,
-        relaxation,
+        ticket.relaxation,
     )
     visit.waiting_since = at
-    if outside is not None:
-        visit.outside, visit.need = True, outside
+    if ticket.outside is not None:
+        visit.outside, visit.need = True, ticket.outside
     _catch_up(floor, queue, visit, anew=True)
-    if preferred in floor.agents and (patience > 0 or _can_take(floor, preferred, visit)):
-        prefer(floor, visit, preferred, patience)
+    if ticket.preferred in floor.agents and (ticket.patience > 0 or _can_take(floor, ticket.preferred, visit)):
+        prefer(floor, visit, ticket.preferred, ticket.patience)
     contact.visits.append(visit)
     contact.last_queue = queue.config.id
     floor.visits[visit.id] = visit
     queue.visits.offered += 1
     queue.visits.open += 1
-    if kind == "callback":
+    if ticket.kind == "callback":
         queue.visits.callbacks += 1
     lane = lane_of(floor, visit)
     if not lane.free():
         expected = estimates.predict(floor, lane, queue.waiting.rank(visit.key))
         visit.estimate, visit.p90 = expected.seconds, expected.p90
+    _tell_started(floor, contact, visit, ticket)
+    schedule(floor, visit)
+    return visit
+
+
+def _tell_started(floor: Floor, contact: Contact, visit: Visit, ticket: Ticket) -> None:
     floor.out.append(
         VisitStarted(
             visit.id,
             contact.id,
-            queue.config.id,
+            visit.queue,
             contact.channel,
-            kind,
-            at,
-            priority,
+            visit.kind,
+            floor.at,
+            visit.priority,
             visit.estimate,
             visit.p90,
             contact.entry_point,
-            asked if outside is None else outside,
-            relaxation if outside is None else (),
-            preferred,
-            patience,
+            ticket.need if ticket.outside is None else ticket.outside,
+            ticket.relaxation if ticket.outside is None else (),
+            ticket.preferred,
+            ticket.patience,
         )
     )
-    schedule(floor, visit)
-    return visit
 
 
 def end(floor: Floor, visit: Visit, how: FinalState, reason: VisitReason = "", to: Target | None = None) -> None:
