@@ -1,11 +1,11 @@
 """How fast the routing engine decides, and how that grows with agents and with waiting contacts.
 
-    python -m bench.acd [--seconds S] [--json] [--quick] [--huge-pages]
+    python -m bench.acd [--seconds S] [--json] [--quick] [--small-pages]
 
 Each point is a busy day in virtual time: teams with skills, contacts with mixed needs and relaxation steps; they arrive, are
 offered, accepted (some declined or missed), end, are wrapped up, or abandon; agents take breaks, and their skills are changed.
-Decision records are on. Whoever leaves is followed by another. The garbage collector rests meanwhile, as in the exchange. With
-`--huge-pages` the memory is that of a `switchroom serve` for large floors (docs/operators.md).
+Decision records are on. Whoever leaves is followed by another. As in the exchange the garbage collector rests meanwhile, and
+memory is gathered into big pages, unless `--small-pages` is asked for.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
 import random
-import sys
 from heapq import heappop, heappush
 from time import perf_counter
 from typing import Any
@@ -34,6 +32,7 @@ from acd.model import (
     TeamConfig,
     WrapUp,
 )
+from exchange.brain import pages
 
 AGENT_POINTS = ((100, 5_000), (300, 5_000), (1_000, 5_000), (3_000, 5_000), (10_000, 5_000))
 WAITING_POINTS = ((1_000, 100), (1_000, 500), (1_000, 2_500), (1_000, 10_000), (1_000, 50_000))
@@ -41,7 +40,6 @@ FULL = (10_000, 50_000)
 QUEUES, TEAMS, SKILLS = 200, 100, 50
 QUEUES_OF_A_TEAM = 8
 STRATEGIES = ("longest-available", "longest-available", "best-proficiency", "fewest-contacts", "round-robin", "least-occupied")
-HUGE_PAGES = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 BIG, BIG_WAITING = "q0", 5_000
 """The queue that is closed at the end, and how many wait in it then."""
 RING, TALK, WRAP_UP, BREAK, PATIENCE = 4.0, 240.0, 20.0, 600.0, 3_000.0
@@ -218,12 +216,14 @@ def stamped(event: Any, at: float) -> Any:
     return type(event)(*values)
 
 
-def measure(agents: int, waiting: int, seconds: float) -> tuple[dict[str, Any], Day]:
+def measure(agents: int, waiting: int, seconds: float, *, gathered: bool = True) -> tuple[dict[str, Any], Day]:
     """Events a second and the spread of one `handle`, in microseconds."""
     day = Day(agents, waiting)
     gc.collect()
     gc.freeze()
     gc.disable()
+    if gathered:
+        pages.gather(smallest=0)
     ends = perf_counter() + seconds / 2
     while perf_counter() < ends:  # until offers, talks and steps have found their rhythm
         day.step()
@@ -273,11 +273,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each point; five times that for the full floor")
     parser.add_argument("--quick", action="store_true", help="the full floor alone")
-    parser.add_argument("--huge-pages", action="store_true")
+    parser.add_argument("--small-pages", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    if options.huge_pages and os.environ.get("PYTHONMALLOC") != "malloc":
-        os.execve(sys.executable, [sys.executable, "-m", "bench.acd", *sys.argv[1:]], os.environ | HUGE_PAGES)  # noqa: S606
 
     def show(point: dict[str, Any]) -> None:
         if options.json:
@@ -292,8 +290,8 @@ def main() -> None:
 
     print("Routing engine: filling the floor, then measuring", flush=True) if not options.json else None
     for agents, waiting in () if options.quick else (*AGENT_POINTS, *WAITING_POINTS):
-        show(measure(agents, waiting, options.seconds)[0])
-    point, day = measure(*FULL, options.seconds * 5)
+        show(measure(agents, waiting, options.seconds, gathered=not options.small_pages)[0])
+    point, day = measure(*FULL, options.seconds * 5, gathered=not options.small_pages)
     show(point)
     for kind, times in sorted(day.kinds.items(), key=lambda item: -sum(item[1])):
         times.sort()
