@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LaneKey = tuple[Channel, Need, int, bool]
 """Channel, need, delays that are over, open to outsiders."""
 
-MOST_EMPTY = 1024
+MOST_EMPTY = 64
 """Empty lanes that are kept for the next contact with the same needs."""
 
 
@@ -106,28 +106,28 @@ def _find(floor: Floor, visit: Visit) -> Lane:
     lane = queue.lanes.get(key)
     if lane is None:
         lane = queue.lanes[key] = Lane(queue, floor.roster, key)
-        queue.empty[key] = None
+        queue.empty[lane] = None
         if len(queue.empty) > MOST_EMPTY:
             oldest = next(iter(queue.empty))
-            del queue.empty[oldest], queue.lanes[oldest]
+            del queue.empty[oldest], queue.lanes[oldest.key]
     return lane
 
 
 def stand(floor: Floor, visit: Visit) -> None:
     """The visit begins to wait for a match, at its place."""
-    queue = floor.queues[visit.queue]
-    queue.waiting.add(visit.key)
+    queue, key = floor.queues[visit.queue], visit.key
+    queue.waiting.add(key)
     if queue.waiting.length == 1:
         for pool in queue.pools:
             pool.wanted += 1
-    enter(floor, visit)
+    _enter(floor, visit, key)
 
 
 def step_out(floor: Floor, visit: Visit) -> None:
     """The visit waits for no match now; it keeps its place."""
-    leave(floor, visit)
-    queue = floor.queues[visit.queue]
-    queue.waiting.remove(visit.key)
+    key = visit.key
+    queue = _leave(floor, visit, key).queue
+    queue.waiting.remove(key)
     if not queue.waiting.length:
         for pool in queue.pools:
             pool.wanted -= 1
@@ -139,7 +139,7 @@ def line_up(floor: Floor, visits: Iterable[Visit]) -> None:
     lanes: dict[Lane, list[WaitingKey]] = {}
     for visit in visits:
         lane = floor.standing[visit.id] = _find(floor, visit)
-        lane.queue.empty.pop(lane.key, None)
+        lane.queue.empty.pop(lane, None)
         key = visit.key
         keys[visit.queue].append(key)
         lanes.setdefault(lane, []).append(key)
@@ -167,26 +167,29 @@ def head_of(lane: Lane) -> WaitingKey:
     return lane.head
 
 
-def enter(floor: Floor, visit: Visit) -> None:
+def move(floor: Floor, visit: Visit) -> None:
+    """Its need is another than before: from its lane into another one, at the same place."""
+    key = visit.key
+    _leave(floor, visit, key)
+    _enter(floor, visit, key)
+
+
+def _enter(floor: Floor, visit: Visit, key: WaitingKey) -> None:
     """Into the lane of its need; it waits in the queue already."""
     lane = floor.standing[visit.id] = _find(floor, visit)
-    key = visit.key
     waiting = lane.waiting
-    if not waiting.length:
-        lane.queue.empty.pop(lane.key, None)
-        waiting.add(key)
-        _show(floor, lane, key)
-        return
     waiting.add(key)
-    if key < head_of(lane):
+    if lane.head is None:
+        lane.queue.empty.pop(lane, None)
+        _show(floor, lane, key)
+    elif key < lane.head:
         _hide(floor, lane)
         _show(floor, lane, key)
 
 
-def leave(floor: Floor, visit: Visit) -> None:
-    """Out of its lane, which it must leave before its place changes; it goes on waiting in the queue."""
+def _leave(floor: Floor, visit: Visit, key: WaitingKey) -> Lane:
+    """Out of its lane; it goes on waiting in the queue."""
     lane = floor.standing.pop(visit.id)
-    key = visit.key
     lane.waiting.remove(key)
     if key == lane.head:
         _hide(floor, lane)
@@ -194,13 +197,8 @@ def leave(floor: Floor, visit: Visit) -> None:
         if following is not None:
             _show(floor, lane, following)
         else:
-            lane.queue.empty[lane.key] = None
-
-
-def move(floor: Floor, visit: Visit) -> None:
-    """Its need is another than before: from its lane into another one, at the same place."""
-    leave(floor, visit)
-    enter(floor, visit)
+            lane.queue.empty[lane] = None
+    return lane
 
 
 def _show(floor: Floor, lane: Lane, head: WaitingKey) -> None:

@@ -106,7 +106,7 @@ class Queue:
         self.strategy = STRATEGIES.get(config.strategy, DEFAULT)
         self.waiting: Ordered[WaitingKey] = Ordered()
         self.lanes: dict[LaneKey, Lane] = {}
-        self.empty: dict[LaneKey, None] = {}
+        self.empty: dict[Lane, None] = {}
         self.heads = Heads()
         """First contacts of the lanes that are not empty."""
         self.delays: list[float] = []

@@ -1,8 +1,8 @@
 """Big pages for a big floor: what the process keeps is gathered into pages of 2 MB, where the kernel has them.
 
 Agents, contacts and lines lie all over the heap, each far from the one touched before: with pages of 4 KB, finding the
-page costs as much as reading from it. The interpreter asks for memory in small pieces, to which the kernel gives small pages; so
-the full ones are gathered now and then, in a thread, a page at a time.
+page costs as much as reading from it. The interpreter asks for memory in small pieces, to which the kernel gives small pages;
+so the full ones are gathered now and then, in a thread, a page at a time.
 """
 
 from __future__ import annotations
