@@ -200,6 +200,12 @@ def withdraw(floor: Floor, agent: Agent, why: WithdrawnWhy, reason: str = "") ->
 
 def back_to_place(floor: Floor, contact: Contact) -> None:
     """The contact waits again at the place it has kept, and looks for another agent."""
+    put_back(floor, contact)
+    wait_on(floor, contact)
+
+
+def put_back(floor: Floor, contact: Contact) -> None:
+    """The contact stands at the place it has kept; who may have it is up to the caller."""
     contact.agent = ""
     floor.change_contact(contact, "waiting")
     for visit in contact.visits:
@@ -207,4 +213,3 @@ def back_to_place(floor: Floor, contact: Contact) -> None:
             visit.waiting_since = floor.at
         advance(floor, visit)
         schedule(floor, visit)
-    wait_on(floor, contact)

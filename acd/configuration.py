@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from acd import lanes
-from acd.capacity import ONE_AT_A_TIME, Capacity
+from acd.agents import put_back, take_choice
+from acd.capacity import BITS, ONE_AT_A_TIME, Capacity
 from acd.eligibility import check_need
 from acd.entry import nobody_left, rules_may_hold
 from acd.errors import Refused
 from acd.events import AgentAmended, Configured
 from acd.matching import seek_contact
 from acd.model import AgentConfig, Membership, QueueConfig
+from acd.offers import close_offer
 from acd.people import Agent
 from acd.roster import Roster, Seat
 from acd.state import Floor, History, Pool, Queue, Sweep, Visits
@@ -39,6 +41,7 @@ def configure(floor: Floor, event: Configured) -> None:
     refresh_all(floor)
     line_up(floor)
     floor.sweeps = []
+    _take_back(floor)
     rules_may_hold(floor)
     match_all(floor)
 
@@ -115,10 +118,23 @@ def amend_agent(floor: Floor, event: AgentAmended) -> None:
     rebuild(floor)
     refresh_all(floor)
     line_up(floor)
+    _take_back(floor)
     floor.tell_agent(agent, event.by)
     seek_contact(floor, agent)
     rules_may_hold(floor)
     match_all(floor)
+
+
+def _take_back(floor: Floor) -> None:
+    """Offers that are too much for an agent whose profile is a smaller one now; the contacts wait at their places."""
+    for offer in list(floor.offers.values()):
+        contact, agent = floor.contacts[offer.contact], floor.agents[offer.agent]
+        if floor.seat(agent).capacity.room(agent) & BITS[contact.channel]:
+            continue
+        close_offer(floor, offer, "changed")
+        if agent.held or not take_choice(floor, agent):
+            floor.settle(agent)
+        put_back(floor, contact)
 
 
 def match_all(floor: Floor) -> None:

@@ -28,15 +28,15 @@ def reached(floor: Floor, event: DeadlineReached) -> None:
         if due is None:
             break
         kind, id = due
-        if kind == "offer":
+        if kind == "visit":
+            if step(floor, floor.visits[id]):
+                for_others.append(floor.visits[id])
+        elif kind == "offer":
             talks.miss(floor, id)
         elif kind == "agent":
             agents.pause_over(floor, id)
         elif kind == "wrap-up":
             talks.wrap_up_over(floor, id)
-        elif kind == "visit":
-            if step(floor, floor.visits[id]):
-                for_others.append(floor.visits[id])
         else:
             callbacks.due(floor, id)
     for visit in sorted(for_others, key=lambda visit: visit.key):

@@ -89,22 +89,18 @@ def need_of_all(queue: Queue, visit: Visit) -> Need:
     return need
 
 
-def able(roster: Roster, queue: Queue, need: Need, delay: int, outside: bool, among: int | None = None) -> int:
-    """Who (of these) may have a contact with this need; `delay` is how many of the queue's delays are over."""
-    mask = roster.all if among is None else among
+def able(roster: Roster, queue: Queue, need: Need, delay: int, outside: bool) -> int:
+    """Who may have a contact with this need; `delay` is how many of the queue's delays are over."""
     if need.agents:
-        named = 0
+        mask = 0
         for id in need.agents:
             seat = roster.by_id.get(id)
-            named |= seat.bit if seat is not None else 0
-        return mask & named
-    if not outside:
-        mask &= queue.members[delay]
+            mask |= seat.bit if seat is not None else 0
+        return mask
+    mask = roster.all if outside else queue.members[delay]
     for skill in need.skills:
-        if not mask:
-            return 0
         mask &= roster.with_skill(skill)
-    if need.where and mask:
+    if need.where:
         mask &= roster.where(need.where)
     if need.teams:
         mask &= in_teams(roster, need)
@@ -124,16 +120,19 @@ def unable(roster: Roster, queue: Queue, need: Need, delay: int, outside: bool) 
     if need.agents or outside:
         return {}
     counts: dict[str, int] = {}
-    left = queue.members[-1]
+    left = queue.members[delay]
+    number = left.bit_count()
+    if delay < len(queue.delays):
+        counts["delay"] = queue.members[-1].bit_count() - number
 
     def keep(mask: int, reason: Unable) -> None:
-        nonlocal left
-        without = (left & ~mask).bit_count()
-        if without:
-            counts[reason] = without
+        nonlocal left, number
         left &= mask
+        kept = left.bit_count()
+        if kept != number:
+            counts[reason] = counts.get(reason, 0) + number - kept
+            number = kept
 
-    keep(queue.members[delay], "delay")
     if need.teams:
         keep(in_teams(roster, need), "other-team")
     for skill in need.skills:

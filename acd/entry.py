@@ -131,8 +131,10 @@ def rule_for_waiting(floor: Floor, visit: Visit) -> Overflow | None:
 
 def rule_by_wait(floor: Floor, visit: Visit) -> Overflow | None:
     """The first of the rules whose waiting time has been reached since this was asked last."""
-    queue, to_dial = floor.queues[visit.queue], floor.contacts[visit.contact].to_dial
-    passed = visit.waits_done
+    queue = floor.queues[visit.queue]
+    if visit.waits_done == len(queue.waits):
+        return None
+    passed, to_dial = visit.waits_done, floor.contacts[visit.contact].to_dial
     while passed < len(queue.waits) and visit.steps_from + queue.waits[passed] <= floor.at:
         passed += 1
     reached, visit.waits_done = queue.waits[visit.waits_done : passed], passed

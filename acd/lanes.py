@@ -27,6 +27,10 @@ MOST_EMPTY = 64
 """Empty lanes that are kept for the next contact with the same needs."""
 
 
+MASKS = 64
+"""Sets of agents that are remembered: while one event is dealt with, the same few lanes are asked again and again."""
+
+
 class Lane:
     """Contacts of one queue that the same agents may have."""
 
@@ -65,12 +69,18 @@ class Lane:
     @property
     def mask(self) -> int:
         """Who may have its contacts, free or not."""
-        return able(self.roster, self.queue, self.need, self.delay, self.outside)
+        masks = self.roster.masks
+        mask = masks.get(self)
+        if mask is None:
+            if len(masks) >= MASKS:
+                masks.clear()
+            mask = masks[self] = able(self.roster, self.queue, self.need, self.delay, self.outside)
+        return mask
 
     def free(self) -> int:
         """Who can be offered one of its contacts now."""
         free = self.roster.free.get(self.bit, 0)
-        return free and able(self.roster, self.queue, self.need, self.delay, self.outside, free)
+        return free & self.mask if free else 0
 
     def takes(self, seat: Seat) -> bool:
         """Whether the agent may have its contacts, free or not: what `mask` says, of one."""

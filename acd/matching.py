@@ -20,7 +20,12 @@ MATCHES_AT_ONCE = 256
 
 
 def seek_agent(floor: Floor, contact: Contact, trigger: Trigger = "contact") -> bool:
-    """Offer a waiting contact to the best free agent of its queues, in the order in which it was queued."""
+    """Offer a waiting contact to the best free agent of its queues, in the order in which it was queued; False: there is none.
+
+    While everybody is matched anew it takes part in that, with those who came before it.
+    """
+    if floor.sweeps and any(not work.queue for work in floor.sweeps):
+        return True
     return any(_seek(floor, visit, trigger) for visit in contact.visits)
 
 

@@ -19,6 +19,7 @@ from acd.people import Agent
 from acd.strategies.base import Strategy
 
 if TYPE_CHECKING:
+    from acd.lanes import Lane
     from acd.state import Queue
 
 REASONS = ("engaged", "wrap-up", "reserved", "available", "idle", "logged-out", "not-responding", "unreachable")
@@ -75,6 +76,8 @@ class Roster:
         self._skills: dict[SkillNeed, int] = {}
         """Ranges of proficiency that were asked for."""
         self._wheres: dict[str, tuple[Expression, int]] = {}
+        self.masks: dict[Lane, int] = {}
+        """Who may have the contacts of lanes that were asked last."""
         self._doors: dict[tuple[int, str, int, bool], Door] = {}
 
     def use(self, strategies: list[Strategy]) -> None:
@@ -108,6 +111,7 @@ class Roster:
 
     def _sort_in(self, seat: Seat) -> None:
         """Into the sets of skills and teams, of which the agent is in none."""
+        self.masks.clear()
         self._skills.clear()
         for skill, level in seat.config.skills.items():
             masks = self._levels.get(skill)

@@ -235,3 +235,27 @@ def test_memberships_of_queue_and_team_are_joined_by_the_agents_own() -> None:
     agents = [AgentConfig("ann", "Ann", (Membership("sales", 1),), "t")]
     world = World(configuration(agents=agents, teams=teams))
     assert world.agent("ann").queues == ("sales", "support")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_smaller_profile_takes_back_the_offer_that_is_too_much(whole: bool) -> None:
+    small = ProfileConfig("small", "One chat", {"chat": ChannelCapacity(1)})
+    agents = [AgentConfig("ann", "Ann", profile="p"), AgentConfig("bob", "Bob", profile="p")]
+    queues = [QueueConfig("sales", "Sales", wrap_up=WrapUp("off"))]
+    world = World(configuration(queues, agents, profiles=[BLENDED, small]))
+    world.available("ann")
+    busy(world, "chat")
+    world.come("c1", channel="chat")
+    assert world.offered_to("c1") == "ann"
+    changed = AgentConfig("ann", "Ann", profile="small")
+    if whole:
+        out = world.do(configuration(queues, [changed, agents[1]], world.at, profiles=[BLENDED, small]))
+    else:
+        out = world.do(events.AgentAmended(world.at, changed))
+    taken = only(out, effects.OfferWithdrawn)
+    assert (taken.contact, taken.agent, taken.why) == ("c1", "ann", "changed")
+    assert world.agent("ann").state == "engaged"
+    world.go_on()
+    assert world.offered_to("c1") is None
+    world.available("bob")
+    assert world.offered_to("c1") == "bob"

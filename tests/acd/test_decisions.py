@@ -189,5 +189,7 @@ def test_first_come_first_served_after_a_configuration_over_all_needs() -> None:
         world.come(contact, queue, need=need)
         world.wait(1.0)
     world.do(configuration([QueueConfig("sales", "S"), QueueConfig("support", "P")], agents, world.at))
+    world.come("5", "sales")  # before the others were matched
+    assert world.offered_to("5") is None
     world.go_on()
-    assert [world.offered_to(contact) for contact, _, _ in order] == ["ann", "bob", None, None]
+    assert [world.offered_to(contact) for contact in "12345"] == ["ann", "bob", None, None, None]
