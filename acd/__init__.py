@@ -6,6 +6,6 @@ no other. `docs/routing.md` has the rules, and says at its end which file does w
 
     events ─► engine ─► contacts, agents, talks, wrapup, callbacks, supervisors, deadlines, configuration    (what happened)
                         entry, visits ─► matching ─► ranking, strategies/ ─► offers, explanations            (who gets it)
-                        state, people, cases, roster, lanes, ordered, timers, capacity, eligibility          (what is known)
+                        state, people, cases, roster, lanes, heads, ordered, timers, capacity, eligibility   (what is known)
     effects ◄─┘         snapshots, views, estimates, sentences; figures/ (folds), simulation/ (virtual time)
 """
