@@ -148,17 +148,17 @@ def schedule(floor: Floor, visit: Visit) -> None:
 
 
 def advance(floor: Floor, visit: Visit) -> bool:
-    """Take the steps that are due; whether others may have the contact now. Where it stands in line follows.
+    """Take the steps that are due; whether it matters to agents or rules. Where it stands in line follows.
 
     `schedule` is left to the caller.
     """
     queue = floor.queues[visit.queue]
-    need, delay = visit.need, visit.delay
+    need, delay, step = visit.need, visit.delay, visit.step
     _catch_up(floor, queue, visit)
     others = delay != visit.delay or need != visit.need
     if others and visit.id in floor.standing:
         move(floor, visit)
-    return others
+    return others or (visit.patience_ends is not None and step != visit.step)  # rules ask about all, not the preferred one
 
 
 def _catch_up(floor: Floor, queue: Queue, visit: Visit, *, anew: bool = False) -> None:

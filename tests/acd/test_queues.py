@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from acd import effects, events
-from acd.model import AgentConfig, Membership, Need, Overflow, QueueConfig, SkillNeed, Target, TeamConfig
+from acd.model import AgentConfig, Membership, Need, Overflow, QueueConfig, Relaxation, SkillNeed, Target, TeamConfig
 from tests.acd.world import World, configuration, none, only
 
 pytestmark = pytest.mark.unit
@@ -90,6 +90,19 @@ def test_rules_at_the_door(rule: Overflow, before: object, need: Need, applies: 
     if applies:
         assert only(out, effects.Overflowed).why == rule.when
         assert (only(out, effects.VisitEnded).how, only(out, effects.VisitEnded).to) == ("flowed-out", OTHER)
+
+
+def test_a_step_that_leaves_nobody_is_noticed_while_the_preferred_agent_is_waited_for() -> None:
+    world = ruled(Overflow("nobody-with-the-skill", OTHER))
+    world.available("ann")
+    world.choose("ann", "idle", "break")
+    steps = (Relaxation(10.0, teams=("team",)),)
+    world.come("c1", relaxation=steps, preferred="ann", patience=60.0)
+    world.wait(9.0)
+    assert where(world, "c1")[1] == ["sales"]
+    out = world.wait(1.0)
+    assert where(world, "c1")[1] == ["other"]
+    assert only(out, effects.Overflowed).why == "nobody-with-the-skill"
 
 
 @pytest.mark.parametrize(
