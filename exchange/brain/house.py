@@ -17,6 +17,7 @@ from acd.model import Code, QueueConfig, Target
 from exchange.brain import callbacks, records
 from exchange.brain.ids import recording_id
 from exchange.brain.records import Input, Record
+from exchange.brain.wakes import Wakes
 from ivr import effects as flow_effects
 from ivr import inputs as flow_inputs
 from ivr.runner import Runner
@@ -102,7 +103,7 @@ class House:
         self.cursors: dict[str, tuple[str, int]] = {}
         self._recordings = recordings
         self._calls: dict[tuple[str, str], str] = {}
-        self._wakes: dict[str, float] = {}
+        self._wakes = Wakes()
         self._queue: deque[tuple[str, Any]] = deque()
         self._out = Outcome()
         self.now = 0.0
@@ -129,8 +130,7 @@ class House:
         """When the next deadline of engine or flows falls."""
         if self.engine.unfinished:
             return self.last_at
-        first = min(self._wakes.values(), default=None)
-        times = [t for t in (self.wake_at, first) if t is not None]
+        times = [t for t in (self.wake_at, self._wakes.next()) if t is not None]
         return min(times, default=None)
 
     # --- the fold -------------------------------------------------------------------------------------------------
@@ -258,8 +258,8 @@ class House:
             self.derive(routing.DeadlineReached(self.now))
         if self.engine.unfinished:
             self.derive(routing.Continue(self.now))
-        due = {contact for contact, at in self._wakes.items() if at <= self.now}
-        for contact in [contact for contact in self.talks if contact in due]:  # in the talks' order, for replay
+        due = self._wakes.due(self.now)
+        for contact in [contact for contact in self.talks if contact in due] if due else ():  # in the talks' order, for replay
             self._place(contact)
             self.feed(contact, flow_inputs.DeadlineReached())
 
@@ -306,16 +306,12 @@ class House:
 
     def _note_wake(self, talk: Talk) -> None:
         """Keep the flow's next deadline at hand: it is looked for after every input, among all talks."""
-        wake = talk.flow.wake_at if not talk.flow.ended else None
-        if wake is None:
-            self._wakes.pop(talk.contact, None)
-        else:
-            self._wakes[talk.contact] = wake
+        self._wakes.put(talk.contact, talk.flow.wake_at if not talk.flow.ended else None)
 
     def _settle(self, talk: Talk) -> None:
         """A talk whose customer is gone and whose contact has its final state is over."""
         if talk.gone and talk.final and self.talks.pop(talk.contact, None) is not None:
-            self._wakes.pop(talk.contact, None)
+            self._wakes.put(talk.contact, None)
             self._calls.pop((talk.card, talk.call), None)
             self._out.over.append(talk.contact)
 
