@@ -104,6 +104,10 @@ class Engine:
         deadlines.ask_to_be_woken(floor)
         return out
 
+    def accept_nothing(self) -> None:
+        """From now on every offer waits for its agent, whatever the rules say: to look at what was there before an answer."""
+        self._floor.by_hand = True
+
     @property
     def at(self) -> float:
         """Time of the last event."""

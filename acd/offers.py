@@ -38,7 +38,7 @@ def make_offer(floor: Floor, visit: Visit, agent: Agent, decision: Decision) -> 
     )
     floor.change_contact(contact, "offered")
     floor.settle(agent)
-    if rule.auto_accept:
+    if rule.auto_accept and not floor.by_hand:
         floor.accepting.append(offer.id)
     else:
         floor.timers.set("offer", offer.id, offer.deadline)

@@ -151,6 +151,8 @@ class Floor:
         """`GoOn` is out."""
         self.accepting: list[str] = []
         """Offers that are accepted by themselves before the event is over."""
+        self.by_hand = False
+        """Nothing is accepted by itself, whatever the rules say: to look at decisions."""
         self.roster = Roster()
         self.standing: dict[str, Lane] = {}
         """In which lane a visit stands that waits for a match."""

@@ -12,7 +12,7 @@ from acd import effects
 from acd.effects import Effect
 from acd.engine import Engine
 from acd.errors import Refused
-from acd.events import Configured, Event
+from acd.events import Event
 from acd.sentences import Names, Sentence, Writer
 from exchange.brain import logged
 from exchange.lab.entries import Log
@@ -119,7 +119,6 @@ class Watching(Engine):
     """Looks at every agent when a decision about one contact has fallen."""
 
     contact_id = ""
-    rules: Configured | None = None
     looks = False
     """Whether the next event decides about the contact."""
     judged: list[list[tuple[str, str, str]]]
@@ -143,8 +142,10 @@ class Watching(Engine):
             if not isinstance(effect, effects.OfferMade | effects.NobodyFor) or effect.contact != self.contact_id:
                 continue
             engine: Engine = self
-            if isinstance(effect, effects.OfferMade) and effect.auto and self.rules is not None:
-                engine = _by_hand(before, self.rules, event)
+            if isinstance(effect, effects.OfferMade) and effect.auto:
+                engine = Engine.restore(before)
+                engine.accept_nothing()
+                engine.handle(event)
             self.judged.append(self._judge(engine, found[index:]))
         return found
 
@@ -159,24 +160,6 @@ class Watching(Engine):
                 continue
             found.append((agent.id, reason, detail))
         return found
-
-
-def _by_hand(before: bytes, rules: Configured, event: Event) -> Engine:
-    """The same event where nobody has a contact at once: then it is still there to be looked at."""
-    engine = Engine.restore(before)
-    queues = [
-        msgspec.structs.replace(
-            queue,
-            offer=msgspec.structs.replace(queue.offer, auto_accept=False),
-            offer_by_channel={
-                channel: msgspec.structs.replace(rule, auto_accept=False) for channel, rule in queue.offer_by_channel.items()
-            },
-        )
-        for queue in rules.queues
-    ]
-    engine.handle(msgspec.structs.replace(rules, at=event.at, queues=queues))
-    engine.handle(event)
-    return engine
 
 
 async def _all_candidates(
@@ -197,7 +180,7 @@ async def _all_candidates(
         if places is not None and watching is None:
             player.house.engine = watching = Watching.of(player.house.engine, contact)
         if watching is not None:
-            watching.rules, watching.looks = player.house.configured, places is not None
+            watching.looks = places is not None
         await player.take(row)
         if places is not None and watching is not None:
             for index, judged in zip(places, watching.judged, strict=False):
