@@ -7,8 +7,9 @@ to find a place touches these, and not the tuples all over the memory.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
@@ -27,8 +28,8 @@ def place_of(numbers: array[float], keys: list[Key], key: tuple[Any, ...]) -> in
     """Where the key is or would be; `numbers` are the first items of the keys."""
     number = key[0]
     at = bisect_left(numbers, number)
-    while at < len(numbers) and numbers[at] == number and keys[at] < key:
-        at += 1
+    if at < len(numbers) and numbers[at] == number and keys[at] < key:
+        at = bisect_left(keys, key, at + 1, bisect_right(numbers, number, at + 1))
     return at
 
 
@@ -38,8 +39,8 @@ def block_of(numbers: list[array[float]], blocks: list[list[Key]], key: tuple[An
     if not last:
         return 0
     index = min(bisect_left(numbers, key[0], key=_last), last)
-    while index < last and blocks[index][-1] < key:
-        index += 1
+    if index < last and blocks[index][-1] < key:
+        index = min(bisect_left(blocks, key, index + 1, key=_last), last)
     return index
 
 
@@ -74,8 +75,7 @@ class Ordered(Generic[Key]):
         return self.length
 
     def __iter__(self) -> Iterator[Key]:
-        for block in self.blocks:
-            yield from block
+        return chain.from_iterable(self.blocks)
 
     def __contains__(self, key: Key) -> bool:
         found = self.from_key(key)

@@ -55,12 +55,13 @@ def _smallest(roster: Roster, strategy: Strategy, mask: int, most: int) -> list[
     """
     count = mask.bit_count()
     order = roster.order(strategy.name) if count > MOST_SORTED else None
-    if order is not None and count * count > 4 * len(order):
-        seats, found = roster.seats, []
+    if order is not None and count * count > 2 * len(order):
+        found = []
+        members = mask.to_bytes(len(roster.seats) // 8 + 1, "little")
         for key in order:
-            seat = seats[int(key[-1])]
-            if mask & seat.bit:
-                found.append((key[:-1], seat))
+            slot = int(key[-1])
+            if members[slot >> 3] & 1 << (slot & 7):
+                found.append((key[:-1], roster.seats[slot]))
                 if len(found) >= most:
                     break
         return found

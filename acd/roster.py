@@ -6,6 +6,7 @@ snapshot holds it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,9 @@ REASONS = ("engaged", "wrap-up", "reserved", "available", "idle", "logged-out", 
 channel is `full`."""
 
 WORKING = frozenset({"available", "unreachable", "reserved", "engaged", "wrap-up"})
+
+_SOMEBODY = re.compile(rb"[^\0]", re.DOTALL)
+_BITS_OF = [tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256)]
 
 OrderKey = tuple[float, ...]
 """A strategy's key, and the agent's bit to tell them apart."""
@@ -170,15 +174,12 @@ class Roster:
 
     def seats_of(self, mask: int) -> Iterator[Seat]:
         """The agents of a set, in the order of the configuration."""
-        if not mask:
-            return
         seats = self.seats
-        base = (mask & -mask).bit_length() - 1
-        mask >>= base
-        while mask:
-            low = mask & -mask
-            yield seats[base + low.bit_length() - 1]
-            mask ^= low
+        body = mask.to_bytes(len(seats) // 8 + 1, "little")
+        for found in _SOMEBODY.finditer(body):
+            base = found.start() * 8
+            for bit in _BITS_OF[body[found.start()]]:
+                yield seats[base + bit]
 
     # --- changes --------------------------------------------------------------------------------------------------
 
