@@ -9,7 +9,7 @@ from acd.cases import Visit
 from acd.engine import Engine
 from acd.state import Floor
 from acd.strategies import STRATEGIES
-from tests.acd.oracle import Rules
+from tests.acd.oracle import Rules, busy
 from tests.acd.receiver import Receiver
 
 
@@ -241,9 +241,7 @@ def sets_are_true(floor: Floor) -> None:
 
 
 def within_capacity(rules: Rules, floor: Floor, agent: str) -> bool:
-    """Whether the offer that the agent has fits beside what they have; wrap-up that began since (of a conversation that was
-    parked) is theirs to do, and takes no offer back."""
+    """Whether the offer that the agent has fits beside what they have."""
     found = floor.agents[agent]
-    offer = floor.offers[found.offer]
-    works = [w for w in found.works if w.state == "engaged" or (w.state == "wrap-up" and w.since < offer.made_at)]
-    return rules.has_room(agent, [work.channel for work in works], floor.contacts[offer.contact].channel)
+    channel = floor.contacts[floor.offers[found.offer].contact].channel
+    return rules.has_room(agent, busy(found), channel)
