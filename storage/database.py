@@ -78,7 +78,11 @@ class Database:
         """A connection from the pool; raises DatabaseAway when there is none in a few seconds, or it breaks."""
         try:
             async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                yield connection
+                try:
+                    yield connection
+                except AWAY:
+                    await self.pool.expire_connections()  # the others of its age are no better, and would cost a timeout each
+                    raise
         except AWAY as error:
             raise DatabaseAway(f"The database does not answer: {error or type(error).__name__}.") from error
 

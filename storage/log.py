@@ -36,6 +36,10 @@ COMMIT_SECONDS = 0.25
 SHIP_SECONDS = 5.0
 SPOOL_RETRY = 0.5
 CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 10.0
+IDLE_SECONDS = 5
+"""PostgreSQL ends a transaction of ours of which it hears nothing more: it holds the epoch and its events, and whoever comes
+after (our next try over a new connection, the next exchange) would wait for it until the old connection is known to be dead."""
 MOST_IN_A_BATCH = 500
 
 _HOLDER = "SELECT epoch FROM log_epoch FOR SHARE"
@@ -267,7 +271,12 @@ class EventLog(History):
 
     async def _connect(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._database.dsn, timeout=CONNECT_SECONDS)
+            self._connection = await asyncpg.connect(
+                self._database.dsn,
+                timeout=CONNECT_SECONDS,
+                command_timeout=ANSWER_SECONDS,
+                server_settings={"idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s"},
+            )
         return self._connection
 
     async def _drop_connection(self) -> None:
