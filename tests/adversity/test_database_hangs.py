@@ -26,11 +26,11 @@ pytestmark = [
     pytest.mark.adversity,
     pytest.mark.realtime,
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(180),
 ]
 
 HUNG_SECONDS = float(os.environ.get("HUNG_SECONDS", "2"))
 HANGS: list[tuple[Lost, Ending]] = [("request", "late"), ("request", "cut"), ("answer", "cut"), ("request", "never")]
+pytestmark.append(pytest.mark.timeout(180 + 4 * HUNG_SECONDS))
 AT_ONCE = 1.5
 """A commit has COMMIT_SECONDS, then its events are the spool's."""
 
@@ -73,11 +73,13 @@ class Shift:
 
     async def hang(self, lost: Lost) -> float:
         """A call comes, and with it the commit that does not end; the seconds until it is asked for a digit."""
+        await self.node.until(self.node.logs_to_database, "an empty spool")
         self.wire.hang_in_commit(lost)
         begun = time.monotonic()
         await self.call(queue=False)
-        assert self.wire.quiet.is_set()
-        return time.monotonic() - begun
+        took = time.monotonic() - begun
+        await self.node.until(self.wire.quiet.is_set, "a commit that hangs")
+        return took
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -131,9 +133,45 @@ async def test_a_hung_database_costs_nothing(node: LoneExchange, wire: Wire, dsn
             return [item["id"] for item in items]
 
         assert await node.until(mails, "contacts from the database") == shift.mails[::-1]
+        await node.until(node.logs_to_database, "an empty spool")
         standing = await node.standing()
         assert [c["call"] for c in standing.contacts if c["phase"] == "talking"] == [talk]
         book = await Book.read(dsn)
         book.check(node, shift.calls)
         assert book.standing == standing
+        assert (await replay(node))["compared"] == len(book.rows)
+
+
+async def test_an_exchange_that_is_killed_meanwhile(node: LoneExchange, wire: Wire, dsn: str) -> None:
+    """What it said is on its disk; the next one waits for the database, then everybody is where they were."""
+    await node.start()
+    async with Desk(node, "agent1") as desk, node.api() as api:
+        shift = Shift(node, wire, api)
+        await desk.ready()
+        talk = await shift.call(queue=True)
+        await desk.accept()
+        first = await shift.call(queue=True)
+        await shift.hang("answer")
+        second = await shift.call(queue=True)
+        await node.until(lambda: node.line.calls[second].music, "a queue with music")
+        await node.kill()
+        early = node.line.call(99)
+        await node.spawn()
+        await node.until(lambda: "the database does not answer yet" in node.log, "a word about it")
+        assert desk.states[-1] == "engaged"
+        assert not node.line.calls[early].answered
+        wire.mend("cut")
+        await node.up()
+        await node.until(lambda: node.line.calls[early].collect, "an answer for who called meanwhile")
+        shift.calls.append(early)
+        await node.until(lambda: desk.now["softphone"]["state"] == "ready", "the agent's page")
+        node.line.hang_up(talk)
+        await desk.free()
+        contact = await desk.accept()
+        await node.until(node.logs_to_database, "an empty spool")
+        book = await Book.read(dsn)
+        book.check(node, shift.calls)
+        assert contact == book.contact_of(first), "who has waited longest comes first"
+        assert book.standing == await node.standing()
+        assert [place.epoch for place in book.places][:: len(book.places) - 1] == [1, 2]
         assert (await replay(node))["compared"] == len(book.rows)
