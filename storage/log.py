@@ -91,6 +91,7 @@ class EventLog(History):
         connection = await self._connect()
         self.epoch = int(await connection.fetchval("SELECT epoch FROM log_epoch"))
         await self._ship_leftovers()
+        await asyncio.to_thread(self._spool.renew)
         self.epoch = int(await connection.fetchval("UPDATE log_epoch SET epoch = epoch + 1 RETURNING epoch"))
         self._day = await connection.fetchval("SELECT max(day) FROM log_days") or date.min
         self._tasks = [loop.create_task(self._write(), name="log writer"), loop.create_task(self._ship(), name="log shipper")]
@@ -249,7 +250,9 @@ class EventLog(History):
 
     async def _ship_one(self) -> None:
         data = await asyncio.to_thread(self._spool.peek)
-        if data is None:
+        if data is None:  # the disk has not kept it: what cannot be read must not stop all that follows
+            aside = await asyncio.to_thread(self._spool.put_aside)
+            log.critical("the spool cannot be read, it is put aside", file=str(aside))
             return
         batch = msgspec.msgpack.decode(data, type=Batch)
         await asyncio.wait_for(self._commit(batch), SHIP_SECONDS)

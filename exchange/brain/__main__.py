@@ -159,7 +159,9 @@ class Brain:
         desk_cards = [f"deskcard{n}" for n in range(self.settings.desk_cards)]
         web_cards = [f"webcard{n}" for n in range(self.settings.web_cards)]
         exchange.customers = Customers(load_master_key(self.site.master_key).derive(PURPOSE))
-        exchange.cards = Cards(self.site.run, line_cards, desk_cards, web_cards, exchange, house.cursors, greeting)
+        exchange.cards = Cards(
+            self.site.run, line_cards, desk_cards, web_cards, exchange, house.cursors, greeting, epoch=events.epoch
+        )
         exchange.books = Books(self.site.run)
         exchange.filing = Filing(events, queries, exchange.cards)
         exchange.shop = Shop(exchange.cards, exchange.report, beep)

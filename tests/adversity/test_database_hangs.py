@@ -91,8 +91,7 @@ async def wire(server: PostgresServer, dsn: str) -> AsyncIterator[Wire]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def node(dsn: str, wire: Wire, tmp_path: Path) -> AsyncIterator[LoneExchange]:
     await furnish(dsn)
-    through = f"{dsn.partition('?')[0]}?host=127.0.0.1&port={wire.address.rpartition(':')[2]}&sslmode=disable"
-    async with lone_exchange(tmp_path / "data", through) as found:
+    async with lone_exchange(tmp_path / "data", wire.through(dsn)) as found:
         yield found
 
 

@@ -53,6 +53,10 @@ class Wire:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def through(self, dsn: str) -> str:
+        """The address of a database, by way of this wire."""
+        return f"{dsn.partition('?')[0]}?host=127.0.0.1&port={self.address.rpartition(':')[2]}&sslmode=disable"
+
     def cut(self) -> None:
         """All connections break; the next one finds the wire mended."""
         for joint in self._joints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import os
 import shutil
 import signal
@@ -50,6 +51,7 @@ class Desk:
         await self._client.__aenter__()
         await self._exchange.until(self._logged_in, f"{self.name} at the desk")
         await self._client.start(PATIENCE)
+        await self._exchange.until(lambda: self.now, f"{self.name}'s desk")
         return self
 
     async def _logged_in(self) -> bool:
@@ -148,12 +150,22 @@ class LoneExchange:
     async def up(self) -> None:
         await self.until(self.healthy, "health")
 
+    @contextlib.asynccontextmanager
+    async def beside(self) -> AsyncIterator[LoneExchange]:
+        """Another process on the same cards and data, with an address of its own; not begun yet."""
+        other = copy.copy(self)
+        other.url, other.process = f"http://127.0.0.1:{free_port()}", None
+        try:
+            yield other
+        finally:
+            await other.kill()
+
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(number)
 
     async def kill(self) -> None:
-        """`kill -9`."""
+        """`kill -9`, also of one that is paused."""
         if self.process is not None and self.process.returncode is None:
             self.signal(signal.SIGKILL)
             await self.process.wait()
