@@ -30,7 +30,7 @@ pytestmark = [
 
 HUNG_SECONDS = float(os.environ.get("HUNG_SECONDS", "2"))
 HANGS: list[tuple[Lost, Ending]] = [("request", "late"), ("request", "cut"), ("answer", "cut"), ("request", "never")]
-pytestmark.append(pytest.mark.timeout(180 + 4 * HUNG_SECONDS))
+pytestmark.append(pytest.mark.timeout(400 + 4 * HUNG_SECONDS))
 AT_ONCE = 1.5
 """A commit has COMMIT_SECONDS, then its events are the spool's."""
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from media.control import line
-from tests.exchange.brain.lone import Desk, LoneExchange, furnish, lone_exchange
+from tests.exchange.brain.lone import PATIENCE, Desk, LoneExchange, furnish, lone_exchange
 from tests.exchange.brain.lone_log import Book, replay
 from tests.tools.postgres import PostgresServer
 from tests.tools.wire import Wire
@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.adversity,
     pytest.mark.realtime,
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(400),
 ]
 
 
@@ -64,7 +64,7 @@ async def test_the_first_of_two_leaves_and_nothing_is_done_twice(node: LoneExcha
             assert contact == book.contact_of(waiting)
             said = [card.done.copy() for card in node.cards]
             node.signal(signal.SIGCONT)
-            assert await node.ended(60) == 0
+            assert await node.ended(PATIENCE) == 0
             assert "another exchange writes this log now" in node.log
             assert [card.done for card in node.cards] == said, "the first has commanded nobody"
             last = await second.caller(3)
