@@ -1,16 +1,13 @@
-"""The exchange is away for a minute while an agent's telephone rings: that is nobody's fault, and everybody is where they were."""
+"""The exchange is away for a minute while an agent's telephone rings: nobody's fault, and everybody is where they were."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from acd.model import OfferRule
-from tests.exchange.brain.lone import Desk, LoneExchange, furnish, lone_exchange
+from tests.exchange.brain.lone import Desk, LoneExchange
 from tests.exchange.brain.lone_log import Book, replay
 
 pytestmark = [
@@ -21,13 +18,6 @@ pytestmark = [
 ]
 
 AWAY = 60.0
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def node(dsn: str, tmp_path: Path) -> AsyncIterator[LoneExchange]:
-    await furnish(dsn)
-    async with lone_exchange(tmp_path / "data", dsn) as found:
-        yield found
 
 
 async def test_an_offer_that_rang_meanwhile_rings_on(node: LoneExchange, dsn: str) -> None:

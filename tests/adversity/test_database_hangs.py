@@ -1,4 +1,4 @@
-"""The database says nothing any more in the middle of a commit, for a while: nobody notices, and nothing is lost or there twice.
+"""The database says nothing any more in the middle of a commit, for a while: nobody notices, nothing is lost or twice.
 
 The wire is the test's: it holds the commit before PostgreSQL has it, or its answer; afterwards it carries on late, breaks, or
 leaves the old connections quiet for ever, as a firewall that has forgotten them does.
@@ -9,17 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx2
 import pytest
-import pytest_asyncio
 
 from storage.log import COMMIT_SECONDS
-from tests.exchange.brain.lone import Desk, LoneExchange, furnish, lone_exchange
+from tests.exchange.brain.lone import Desk, LoneExchange
 from tests.exchange.brain.lone_log import Book, replay
-from tests.tools.postgres import PostgresServer
 from tests.tools.wire import Ending, Lost, Wire
 
 pytestmark = [
@@ -71,6 +67,18 @@ class Shift:
         assert (now.status_code, now.json()["state"]) == (200, "waiting")
         assert (await self.api.delete(f"/api/v1/contacts/{self.mails[-1]}")).status_code == 200
 
+    async def goes_on(self, first: Desk, second: Desk, talk: str) -> str:
+        """One is served, the first agent's customer is held, a letter comes, and a call, which waits: its name."""
+        await self.serve(second)
+        await second.say("set_state", state="idle", code="break")
+        await self.mail()
+        await first.say("hold", on=True)
+        await self.node.until(lambda: self.node.line.calls[talk].music, "music for who is held")
+        await first.say("hold", on=False)
+        waiting = await self.call(queue=True)
+        await self.node.until(lambda: self.node.line.calls[waiting].music, "a queue with music")
+        return waiting
+
     async def hang(self, lost: Lost) -> float:
         """A call comes, and with it the commit that does not end; the seconds until it is asked for a digit."""
         await self.node.until(self.node.logs_to_database, "an empty spool")
@@ -82,21 +90,8 @@ class Shift:
         return took
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def wire(server: PostgresServer, dsn: str) -> AsyncIterator[Wire]:
-    async with Wire(server.embedded.socket_dir / ".s.PGSQL.5432") as found:
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def node(dsn: str, wire: Wire, tmp_path: Path) -> AsyncIterator[LoneExchange]:
-    await furnish(dsn)
-    async with lone_exchange(tmp_path / "data", wire.through(dsn)) as found:
-        yield found
-
-
 async def test_a_hung_database_costs_nothing(node: LoneExchange, wire: Wire, dsn: str) -> None:
-    """Calls are answered, queued, offered, talked and ended, agents and programs are served, all before the database is back."""
+    """Calls are answered, queued, offered and ended, agents and programs are served, all before the database is back."""
     await node.start()
     async with Desk(node, "agent1") as first, Desk(node, "agent2") as second, node.api() as api:
         shift = Shift(node, wire, api)
@@ -108,14 +103,7 @@ async def test_a_hung_database_costs_nothing(node: LoneExchange, wire: Wire, dsn
         for lost, ending in HANGS:
             took.append(await shift.hang(lost))
             begun = time.monotonic()
-            await shift.serve(second)
-            await second.say("set_state", state="idle", code="break")
-            await shift.mail()
-            await first.say("hold", on=True)
-            await node.until(lambda: node.line.calls[talk].music, "music for who is held")
-            await first.say("hold", on=False)
-            waiting = await shift.call(queue=True)
-            await node.until(lambda: node.line.calls[waiting].music, "a queue with music")
+            waiting = await shift.goes_on(first, second, talk)
             while time.monotonic() - begun < HUNG_SECONDS:
                 node.line.hang_up(await shift.call(queue=False))
                 await asyncio.sleep(0.2)

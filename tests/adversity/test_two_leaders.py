@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from media.control import line
-from tests.exchange.brain.lone import PATIENCE, Desk, LoneExchange, furnish, lone_exchange
+from tests.exchange.brain.lone import PATIENCE, Desk, LoneExchange
 from tests.exchange.brain.lone_log import Book, replay
-from tests.tools.postgres import PostgresServer
 from tests.tools.wire import Wire
 
 pytestmark = [
@@ -21,19 +17,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.timeout(400),
 ]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def wire(server: PostgresServer) -> AsyncIterator[Wire]:
-    async with Wire(server.embedded.socket_dir / ".s.PGSQL.5432") as found:
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def node(dsn: str, wire: Wire, tmp_path: Path) -> AsyncIterator[LoneExchange]:
-    await furnish(dsn)
-    async with lone_exchange(tmp_path / "data", wire.through(dsn)) as found:
-        yield found
 
 
 @pytest.mark.parametrize("paused", ["in a commit", "with a spool"])

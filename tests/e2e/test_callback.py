@@ -1,4 +1,4 @@
-"""Callbacks through the whole system: taken by keys, dialled over a carrier, both directions heard; or the customer calls again."""
+"""Callbacks through the whole system: taken by keys, dialled over a carrier, heard both ways; or the customer calls again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An exchange that is killed between log, commit and effect, at every point of that way: nothing lost, nothing let out twice."""
+"""An exchange that is killed between log, commit and effect, at every point of that way: nothing lost, nothing twice."""
 
 from __future__ import annotations
 

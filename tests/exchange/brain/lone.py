@@ -1,4 +1,4 @@
-"""A real exchange process on a real database, between scripted cards that outlive it: killed, paused and started by the test."""
+"""A real exchange process on a real database, between scripted cards that outlive it: killed, paused, begun by the test."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ import httpx2
 
 from exchange.brain.messages import Standing, Status
 from exchange.demo import SeedOrder, seed
-from media.control import desk
 from media.control.client import ControlClient
-from media.control.envelope import ControlError
 from media.desk_client import DeskClient, DeskError
 from media.vault.keys import make_or_load_master_key
 from storage.database import Database
