@@ -10,9 +10,12 @@ from typing import Self
 
 import asyncpg
 import msgspec
+import structlog
 
 from storage.errors import DatabaseAway
 from storage.migrate import migrate
+
+log = structlog.get_logger()
 
 AWAY = (
     OSError,
@@ -25,6 +28,8 @@ AWAY = (
 """What asyncpg raises when the server is not there (any more), is being shut down, or has run out of something."""
 
 ACQUIRE_SECONDS = 3.0
+CONNECT_SECONDS = 5.0
+RETRY_SECONDS = 0.5
 
 
 class DatabaseStatistics(msgspec.Struct, frozen=True):
@@ -36,12 +41,16 @@ class DatabaseStatistics(msgspec.Struct, frozen=True):
 
 
 class Database:
-    """An open pool on a migrated database; `async with Database(dsn) as database`."""
+    """An open pool on a migrated database; `async with Database(dsn) as database`.
 
-    def __init__(self, dsn: str, *, limit: int = 8, command_timeout: float = 10.0) -> None:
+    `patience`: seconds that opening waits for a server that is not there, or says nothing.
+    """
+
+    def __init__(self, dsn: str, *, limit: int = 8, command_timeout: float = 10.0, patience: float = 0.0) -> None:
         self.dsn = dsn
         self._limit = limit
         self._command_timeout = command_timeout
+        self._patience = patience
         self._pool: asyncpg.Pool | None = None
 
     @property
@@ -53,7 +62,7 @@ class Database:
 
     async def open(self) -> None:
         """Migrate, then open the pool; raises OSError or asyncpg.PostgresError when there is no server."""
-        connection = await asyncpg.connect(self.dsn, timeout=10)
+        connection = await self._connected()
         try:
             await migrate(connection)
         finally:
@@ -61,6 +70,17 @@ class Database:
         self._pool = await asyncpg.create_pool(
             self.dsn, min_size=1, max_size=self._limit, command_timeout=self._command_timeout, timeout=5
         )
+
+    async def _connected(self) -> asyncpg.Connection:
+        deadline = asyncio.get_running_loop().time() + self._patience
+        while True:
+            try:
+                return await asyncpg.connect(self.dsn, timeout=CONNECT_SECONDS)
+            except AWAY as error:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
+                log.warning("the database does not answer yet", error=str(error) or type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def close(self, *, timeout: float = 5.0) -> None:
         """Wait for running queries for a moment, then cut them off."""
@@ -78,7 +98,11 @@ class Database:
         """A connection from the pool; raises DatabaseAway when there is none in a few seconds, or it breaks."""
         try:
             async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                yield connection
+                try:
+                    yield connection
+                except AWAY:
+                    await self.pool.expire_connections()  # the others of its age are no better, and would cost a timeout each
+                    raise
         except AWAY as error:
             raise DatabaseAway(f"The database does not answer: {error or type(error).__name__}.") from error
 

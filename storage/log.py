@@ -36,6 +36,10 @@ COMMIT_SECONDS = 0.25
 SHIP_SECONDS = 5.0
 SPOOL_RETRY = 0.5
 CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 10.0
+IDLE_SECONDS = 5
+"""PostgreSQL ends a transaction of ours of which it hears nothing more: it holds the epoch and its events, and whoever comes
+after (our next try over a new connection, the next exchange) would wait for it until the old connection is known to be dead."""
 MOST_IN_A_BATCH = 500
 
 _HOLDER = "SELECT epoch FROM log_epoch FOR SHARE"
@@ -87,6 +91,7 @@ class EventLog(History):
         connection = await self._connect()
         self.epoch = int(await connection.fetchval("SELECT epoch FROM log_epoch"))
         await self._ship_leftovers()
+        await asyncio.to_thread(self._spool.renew)
         self.epoch = int(await connection.fetchval("UPDATE log_epoch SET epoch = epoch + 1 RETURNING epoch"))
         self._day = await connection.fetchval("SELECT max(day) FROM log_days") or date.min
         self._tasks = [loop.create_task(self._write(), name="log writer"), loop.create_task(self._ship(), name="log shipper")]
@@ -245,7 +250,9 @@ class EventLog(History):
 
     async def _ship_one(self) -> None:
         data = await asyncio.to_thread(self._spool.peek)
-        if data is None:
+        if data is None:  # the disk has not kept it: what cannot be read must not stop all that follows
+            aside = await asyncio.to_thread(self._spool.put_aside)
+            log.critical("the spool cannot be read, it is put aside", file=str(aside))
             return
         batch = msgspec.msgpack.decode(data, type=Batch)
         await asyncio.wait_for(self._commit(batch), SHIP_SECONDS)
@@ -267,7 +274,12 @@ class EventLog(History):
 
     async def _connect(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._database.dsn, timeout=CONNECT_SECONDS)
+            self._connection = await asyncpg.connect(
+                self._database.dsn,
+                timeout=CONNECT_SECONDS,
+                command_timeout=ANSWER_SECONDS,
+                server_settings={"idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s"},
+            )
         return self._connection
 
     async def _drop_connection(self) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date
 from types import TracebackType
 from typing import Self
@@ -31,6 +31,9 @@ log = structlog.get_logger()
 SAFETY_NET = 5.0
 """Seconds after which a reader looks by itself, should a word of the writer be lost."""
 RETRY_SECONDS = 0.5
+ALIVE_SECONDS = 30.0
+"""A connection that only listens is asked so often whether it still lives: nobody tells it that it does not."""
+ANSWER_SECONDS = 5.0
 MOST_AT_ONCE = 1_000
 
 
@@ -76,15 +79,24 @@ class Bell:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _connected(self) -> None:
-        connection = await asyncpg.connect(self._dsn, timeout=5)
+        connection = await asyncpg.connect(self._dsn, timeout=ANSWER_SECONDS, command_timeout=ANSWER_SECONDS)
         broken = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: broken.set())
             await connection.add_listener(CHANNEL, self.ring)
             self.ring()  # what was committed before we listened
-            await broken.wait()
+            while not await _within(broken.wait(), ALIVE_SECONDS):
+                await connection.fetchval("SELECT 1")
         finally:
             connection.terminate()
+
+
+async def _within(happens: Awaitable[object], seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(happens, seconds)
+    except TimeoutError:
+        return False
+    return True
 
 
 class LogReader:

@@ -76,6 +76,13 @@ class Spool:
             self._open()
             return aside
 
+    def renew(self) -> None:
+        """Go on with a file of our own: another process that was overtaken may still write to the old one, which is empty."""
+        with self._turn:
+            os.close(self._file)
+            self._path.unlink()
+            self._open()
+
     def close(self) -> None:
         with self._turn:
             os.close(self._file)

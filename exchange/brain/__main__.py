@@ -76,6 +76,8 @@ log = structlog.get_logger()
 APOLOGY = "We are sorry, your call cannot be taken at the moment. Please try again later. Goodbye."
 PAGES = Path(__file__).parents[2] / "web" / "dist"
 EDGE_POLL_SECONDS = 1.0
+DATABASE_PATIENCE = 240.0
+"""Without the log nothing can be decided: a start waits for the database, for less than the supervisor waits for the start."""
 CLOSE_SECONDS = 3.0
 
 
@@ -98,7 +100,7 @@ class Brain:
         """Until told to stop; the exit code."""
         dsn = self.settings.database_url.get_secret_value() or EmbeddedPostgres(self.site.data, self.site.run).dsn
         async with contextlib.AsyncExitStack() as stack:
-            database = await stack.enter_async_context(Database(dsn))
+            database = await stack.enter_async_context(Database(dsn, patience=DATABASE_PATIENCE))
             events = await stack.enter_async_context(EventLog(database, self.site.data / "spool" / "log"))
             events.superseded.add_done_callback(lambda _: self.stop.set())
             queries = Queries(database)
@@ -157,7 +159,9 @@ class Brain:
         desk_cards = [f"deskcard{n}" for n in range(self.settings.desk_cards)]
         web_cards = [f"webcard{n}" for n in range(self.settings.web_cards)]
         exchange.customers = Customers(load_master_key(self.site.master_key).derive(PURPOSE))
-        exchange.cards = Cards(self.site.run, line_cards, desk_cards, web_cards, exchange, house.cursors, greeting)
+        exchange.cards = Cards(
+            self.site.run, line_cards, desk_cards, web_cards, exchange, house.cursors, greeting, epoch=events.epoch
+        )
         exchange.books = Books(self.site.run)
         exchange.filing = Filing(events, queries, exchange.cards)
         exchange.shop = Shop(exchange.cards, exchange.report, beep)

@@ -58,11 +58,14 @@ class Cards:
         listener: Listener,
         cursors: dict[str, tuple[str, int]],
         greeting: Callable[[], tuple[line.Configure, edge.Configure]],
+        *,
+        epoch: int = 0,
     ) -> None:
         self.run = run
         self.rates: dict[str, int] = {}
         self.edge_inventory: edge.Inventory | None = None
         self._listener = listener
+        self._epoch = epoch
         self._greeting = greeting
         self._stack = AsyncExitStack()
         self._dying: dict[str, asyncio.TimerHandle] = {}
@@ -70,9 +73,9 @@ class Cards:
         self._web_cards = list(web_cards)
         self._desks_ready = {name: asyncio.Event() for name in (*desk_cards, *self._web_cards)}
         self._desks = {name: self._desk(name) for name in self._desks_ready}
-        self.edge = ControlClient(run / "edge.ctl", events=edge.EdgeEvent, on_connected=self._edge_connected)
-        self.speech = ControlClient(run / "speech.ctl")
-        self.vault = ControlClient(run / "vault.ctl")
+        self.edge = ControlClient(run / "edge.ctl", events=edge.EdgeEvent, on_connected=self._edge_connected, epoch=epoch)
+        self.speech = ControlClient(run / "speech.ctl", epoch=epoch)
+        self.vault = ControlClient(run / "vault.ctl", epoch=epoch)
 
     async def __aenter__(self) -> Cards:
         for client in self._desks.values():
@@ -159,6 +162,7 @@ class Cards:
             on_lost=lost,
             generation=generation,
             after=after,
+            epoch=self._epoch,
         )
 
     def _doom(self, name: str, dead: Callable[..., None], *arguments: str) -> None:
@@ -199,6 +203,7 @@ class Cards:
             on_event=happened,
             on_connected=connected,
             on_lost=lost,
+            epoch=self._epoch,
         )
 
     # --- the edge and the workers ---------------------------------------------------------------------------------

@@ -51,12 +51,14 @@ class ControlClient:
         on_lost: Callable[[], None] | None = None,
         generation: str = "",
         after: int = 0,
+        epoch: int = 0,
     ) -> None:
         self.welcome: Welcome | None = None
         self.generation = generation
         self.after = after
         self._path = path
         self._role: Role = role
+        self._epoch = epoch
         self._events: msgspec.msgpack.Decoder[Any] | None = msgspec.msgpack.Decoder(events) if events is not None else None
         self._on_event = on_event
         self._on_connected = on_connected
@@ -139,7 +141,7 @@ class ControlClient:
                 continue
             delay = FIRST_RETRY
             self._writer = writer
-            writer.write(encode(Hello(self._role, generation=self.generation, after=self.after)))
+            writer.write(encode(Hello(self._role, generation=self.generation, after=self.after, epoch=self._epoch)))
             try:
                 await self._read(reader)
             except (OSError, FrameError) as error:
@@ -163,6 +165,7 @@ class ControlClient:
                         self._welcomed(envelope)
                     case Refused():
                         log.error("card refuses us", card=self._path.stem, code=envelope.code, reason=envelope.message)
+                        await asyncio.sleep(LAST_RETRY)
                         return
                     case _:
                         raise FrameError(f"unexpected {type(envelope).__name__}")

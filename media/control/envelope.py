@@ -36,6 +36,8 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     protocol: int = PROTOCOL
     generation: str = ""
     after: int = 0
+    epoch: int = 0
+    """Of the event log that a commander writes: one of an older epoch does not take a card from one of a newer; 0: none."""
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):

@@ -76,6 +76,7 @@ class ControlServer:
         self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(commands)
         self._kept: deque[Event] = deque(maxlen=keep)
         self._acked = 0
+        self._inode = 0
         self._replies: OrderedDict[str, asyncio.Future[Reply]] = OrderedDict()
         self._clients: set[_Client] = set()
         self._commander: _Client | None = None
@@ -96,6 +97,7 @@ class ControlServer:
             self._server = await loop.create_unix_server(lambda: _Client(self), path=str(self._path))
         finally:
             os.umask(old)
+        self._inode = self._path.stat().st_ino
         self.uncommanded_since = loop.time()
         return self
 
@@ -108,7 +110,8 @@ class ControlServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+            if self._path.stat().st_ino == self._inode:  # not the one of our successor
+                self._path.unlink()
 
     def emit(self, body: Any) -> None:
         """Number an event, keep it, send it to every client."""
@@ -143,12 +146,18 @@ class ControlServer:
             client.close()
             return
         if hello.role == "commander":
+            if self._commander is not None and hello.epoch < self._commander.epoch:
+                log.warning("a commander of an older epoch is refused", card=self.card, epoch=hello.epoch)
+                client.send(encode(Refused("superseded", f"The commander is of epoch {self._commander.epoch}.")))
+                client.close()
+                return
             if self._commander is not None:
                 # A commander that died without closing cannot be told from a living one by us; the newer one wins.
                 old, self._commander = self._commander, None
                 log.warning("a newer commander replaces the old one", card=self.card)
                 old.close()
             self._commander = client
+            client.epoch = hello.epoch
             self.uncommanded_since = None
         oldest = self._kept[0].seq if self._kept else self.seq + 1
         resumed = hello.generation == self.generation and oldest - 1 <= hello.after <= self.seq
@@ -211,6 +220,7 @@ class _Client(asyncio.Protocol):
     def __init__(self, server: ControlServer) -> None:
         self.greeted = False
         self.role = "observer"
+        self.epoch = 0
         self._server = server
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None

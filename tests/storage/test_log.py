@@ -193,6 +193,41 @@ async def test_nothing_is_lost_or_overtaken_while_the_spool_empties(dsn: str, tm
         assert [row["offset"] for row in found] == list(range(1, appended + 1)), "in the order in which they became visible"
 
 
+async def test_a_spool_that_the_disk_has_not_kept_is_put_aside(dsn: str, tmp_path: Path) -> None:
+    async with Database(dsn) as database, EventLog(database, tmp_path / "spool") as log:
+        log._spooling = True  # as after a slow commit
+        log._shipping = asyncio.Event()  # and nobody ships yet
+        await log.append("k", b"lost", 1.0)
+        with (tmp_path / "spool").open("r+b") as file:
+            file.write(b"\x00")
+            file.seek(9)
+            file.write(b"\xff\xff")
+        log._tasks[1].cancel()
+        log._tasks[1] = asyncio.create_task(log._ship())
+        log._shipping.set()
+        async with asyncio.timeout(10):
+            while not log.statistics().database_up:
+                await asyncio.sleep(0.01)
+        await log.append("k", b"kept", 2.0)
+        assert [r.body for r in await everything(log)] == [b"kept"]
+        assert [path.name[:14] for path in tmp_path.glob("spool.*")] == ["spool.refused-"]
+
+
+async def test_two_that_have_one_spool_do_not_spoil_it(dsn: str, tmp_path: Path) -> None:
+    """The first is overtaken while it lives: what it still writes is in a file that nobody reads."""
+    async with Database(dsn) as database, EventLog(database, tmp_path / "spool") as old:
+        async with EventLog(database, tmp_path / "spool") as new:
+            new._spooling = True  # as after a slow commit
+            await new.append("k", b"new", 1.0)
+            await asyncio.to_thread(old._spool.append, msgspec.msgpack.encode(Batch([LogRow(1, 1, 1.0, "k", b"old")], [])))
+            async with asyncio.timeout(10):
+                while not new.statistics().database_up:
+                    await asyncio.sleep(0.01)
+        async with EventLog(database, tmp_path / "spool") as third:
+            assert [r.body for r in await everything(third)] == [b"new"]
+            assert not list(tmp_path.glob("spool.*"))
+
+
 async def test_days_have_partitions_and_never_go_back(dsn: str, tmp_path: Path) -> None:
     """The clock steps back over midnight: the log's order and its days stay the same, also for the next writer."""
     noon = 43_200.0

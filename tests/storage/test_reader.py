@@ -15,6 +15,8 @@ from storage.database import Database
 from storage.entries import BEGINNING, LogRow, Position
 from storage.log import EventLog
 from storage.reader import Bell, LogReader
+from tests.tools.postgres import PostgresServer
+from tests.tools.wire import Wire
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="session")]
 
@@ -133,6 +135,22 @@ async def test_a_lost_bell_rings_again(dsn: str, tmp_path: Path, monkeypatch: py
                     await asyncio.sleep(0.01)
             await writer.write(log, 1)
             assert await numbers(reader, 2) == [2]
+
+
+async def test_a_bell_whose_connection_died_without_a_word_is_noticed(
+    server: PostgresServer, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader_module, "ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(reader_module, "ANSWER_SECONDS", 0.3)
+    async with Wire(server.embedded.socket_dir / ".s.PGSQL.5432") as wire, Bell(wire.through(dsn)) as bell:
+        rung, let_go = bell.hear()
+        async with asyncio.timeout(10):
+            await rung.wait()
+            wire.hang()
+            wire.mend("never")
+            rung.clear()
+            await rung.wait()  # it listens again, and says so
+        let_go()
 
 
 async def test_a_server_that_throws_the_shipper_out_gets_everything_in_the_end(dsn: str, tmp_path: Path) -> None:

@@ -1,17 +1,21 @@
-"""`python -m … DSN DIR ROUNDS SEED`: an exchange without cards, begun and killed again and again, each time at a random moment.
+"""`python -m … DSN DIR ROUNDS SEED`: an exchange without cards, begun and killed again and again, each time at another point.
 
-Every round is a fork of this process, so that no round waits for imports. What it lets out, it writes to DIR/out first.
+Every round is a fork of this process, so that no round waits for imports. It kills itself before or after one of the steps from
+an input to its effect, which it has done a random number of times. What it lets out, it writes to DIR/out first.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import os
 import random
 import signal
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -24,27 +28,74 @@ from exchange.brain.recovery import recover
 from storage import log as log_module
 from storage.database import Database
 from storage.log import EventLog
+from storage.spool import Spool
 from tests.exchange.brain.story import CONFIGURED, contact_id, new_house
 
 
-async def work(dsn: str, directory: Path, number: int, slow: bool) -> None:
-    """One life: contacts arrive as fast as they can; in every other one no commit is fast enough, and all is spooled."""
-    out = os.open(directory / "out", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+class Effects:
+    """Lets effects out into a file."""
 
-    def carry_out(record: Record, outcome: Outcome) -> None:
+    def __init__(self, path: Path) -> None:
+        self._out = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def carry_out(self, record: Record, outcome: Outcome) -> None:
         if isinstance(record.input, records.Arrived):
-            os.write(out, f"{record.input.contact}\n".encode())
+            os.write(self._out, f"{record.input.contact}\n".encode())
 
+
+STEPS: list[tuple[type, str]] = [
+    (EventLog, "append"),
+    (EventLog, "_commit"),
+    (Effects, "carry_out"),
+    (Spool, "append"),
+    (EventLog, "_ship_one"),
+    (Spool, "advance"),
+]
+POINTS = [(*step, moment) for step in STEPS for moment in ("before", "after")]
+OFTEN = 20
+
+
+def kill_at(owner: type, name: str, moment: str, count: int) -> None:
+    """`kill -9` at the so-manieth time that this process is at this point."""
+    real: Callable[..., Any] = getattr(owner, name)
+    left = count
+
+    def pass_by(now: str) -> None:
+        nonlocal left
+        left -= now == moment
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @functools.wraps(real)
+    def passed(*args: Any, **kwargs: Any) -> Any:
+        pass_by("before")
+        result = real(*args, **kwargs)
+        pass_by("after")
+        return result
+
+    @functools.wraps(real)
+    async def passed_later(*args: Any, **kwargs: Any) -> Any:
+        pass_by("before")
+        result = await real(*args, **kwargs)
+        pass_by("after")
+        return result
+
+    setattr(owner, name, passed_later if inspect.iscoroutinefunction(real) else passed)
+
+
+async def work(dsn: str, directory: Path, number: int, point: tuple[type, str, str], count: int) -> None:
+    """One life: contacts arrive as fast as they can; no commit is fast enough where it is the spool that matters."""
+    effects = Effects(directory / "out")
     async with Database(dsn) as database, EventLog(database, directory / "spool") as log:
-        log_module.COMMIT_SECONDS = 0.0001 if slow else 5.0
+        log_module.COMMIT_SECONDS = 0.0001 if STEPS.index(point[:2]) > 2 else 50.0
         house = new_house()
         await recover(house, log)
-        ledger = Ledger(house, log, EngineClock(house.last_at), lambda r, o: [], carry_out, lambda: os._exit(70))
+        kill_at(*point, count)
+        ledger = Ledger(house, log, EngineClock(house.last_at), lambda r, o: [], effects.carry_out, lambda: os._exit(70))
         running = asyncio.create_task(ledger.run())
         ledger.put(records.Booted(0.0))
         if house.configured is None:
             ledger.put(records.Routing(CONFIGURED))
-        (directory / "begun").touch()
         for each in range(100_000):
             contact = contact_id(number * 1_000_000 + each)
             done = ledger.put(records.Arrived(contact, "card", "g", contact, "party", "5000", "demo", version=1))
@@ -58,16 +109,13 @@ def main() -> None:
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     chance = random.Random(seed)
     for number in range(1, rounds + 1):
+        point, count = POINTS[number % len(POINTS)], chance.randint(1, OFTEN)
         pid = os.fork()
         if pid == 0:
-            asyncio.run(work(dsn, directory, number, slow=number % 2 == 0))
+            asyncio.run(work(dsn, directory, number, point, count))
             os._exit(1)
-        while not (directory / "begun").exists():
-            time.sleep(0.001)
-        time.sleep(chance.random() * 0.06)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        (directory / "begun").unlink()
+        _, status = os.waitpid(pid, 0)
+        assert os.WIFSIGNALED(status), (point, count, status)
 
 
 if __name__ == "__main__":

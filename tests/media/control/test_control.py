@@ -198,6 +198,32 @@ async def test_the_newer_commander_wins_and_a_loss_is_noticed(tmp_path: Path) ->
             assert server.commanded
 
 
+async def test_a_commander_of_an_older_epoch_does_not_take_the_card_from_a_newer_one(tmp_path: Path) -> None:
+    card = Card()
+    async with running(tmp_path / "c", card), ControlClient(tmp_path / "c", epoch=1) as old:
+        await old.connected()
+        async with ControlClient(tmp_path / "c", epoch=2) as new:
+            await new.connected()
+            async with ControlClient(tmp_path / "c", epoch=1) as late:
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(late.connected(), 0.1)
+                with pytest.raises(ControlError):
+                    await old.command(line.Answer("c", "p"))
+                await new.command(line.Answer("c", "p"))
+        await asyncio.wait_for(old.connected(), 5)
+        await old.command(line.Answer("c", "q"))
+    assert card.done == [line.Answer("c", "p"), line.Answer("c", "q")]
+
+
+async def test_who_leaves_late_leaves_the_socket_of_its_successor(tmp_path: Path) -> None:
+    async with running(tmp_path / "c", Card()) as old:
+        async with running(tmp_path / "c", Card()) as new, ControlClient(tmp_path / "c") as client:
+            await old.__aexit__()
+            await client.connected()
+            assert (new.commanded, old.commanded) == (True, False)
+        assert not (tmp_path / "c").exists()
+
+
 async def test_garbage_costs_the_connection_not_the_card(tmp_path: Path) -> None:
     async with running(tmp_path / "c", Card()):
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "c"))
