@@ -4,7 +4,8 @@
 
 The log has a snapshot of a big floor (10,000 agents, 50,000 contacts waiting) and 19,999 events after it, one less than those
 after which the bookkeeper makes the next snapshot; it ends as the exchange starts, and no page and no card comes back. The
-process is the real one: the spare that takes over from a killed one, and one that begins with nothing.
+process is the real one: a spare that takes over from a killed exchange, having followed the log; one without the time for
+that yet; and one that begins with nothing.
 
 It answers when all three are there: a `Status` over the control socket, `GET /health`, and a chat that is begun by
 `POST /api/v1/contacts` (its events are decided and in the log). Chats are begun for some seconds more: for the longest wait
@@ -26,7 +27,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import asyncpg
 import httpx2
@@ -52,15 +53,20 @@ CHAT = {"channel": "chat", "queue": "q0", "customer": "bench"}
 GIVE_UP = 120.0
 
 
+Kind = Literal["new process", "spare that has just begun", "spare"]
+
+
 class Start:
     """One start of the exchange's process, and what it answers."""
 
-    def __init__(self, data: Path, run: Path, dsn: str, *, spare: bool) -> None:
+    def __init__(self, data: Path, run: Path, dsn: str, kind: Kind) -> None:
         http, sip = free_port(), free_port()
-        settings = Settings(data=data, http=f"127.0.0.1:{http}", sip=f"127.0.0.1:{sip}", lines=1, desk_cards=1, database_url=dsn)
-        self.run, self.dsn, self.spare = run, dsn, spare
+        doors = {"http": f"127.0.0.1:{http}", "sip": f"127.0.0.1:{sip}"}
+        settings = Settings(data=data, lines=1, desk_cards=1, database_url=dsn, **doors)
+        self.run, self.dsn, self.kind = run, dsn, kind
         self.out = run / "exchange.out"
-        command = [sys.executable, "-m", "exchange.brain", "--run", str(run), "--data", str(data), *([FLAG] if spare else [])]
+        flag = [] if kind == "new process" else [FLAG]
+        command = [sys.executable, "-m", "exchange.brain", "--run", str(run), "--data", str(data), *flag]
         self._begin()
         with self.out.open("wb") as file:
             self.process = subprocess.Popen(
@@ -89,8 +95,9 @@ class Start:
         return sum(self._usage.cpu_times()[:2]) - self._before
 
     def go(self) -> None:
-        """The spare's turn: it has said that it is ready."""
-        while "spare exchange is ready" not in self.out.read_text():
+        """The spare's turn: it has said that it is ready, or that it has followed the log to its end."""
+        word = "spare exchange knows the state" if self.kind == "spare" else "spare exchange is ready"
+        while word not in self.out.read_text():
             time.sleep(0.05)
         self._before = sum(self._usage.cpu_times()[:2])
         self._begin()
@@ -147,7 +154,7 @@ class Start:
         connection = await asyncpg.connect(self.dsn)
         try:
             found: int = await connection.fetchval(
-                'SELECT count(*) FROM event_log WHERE epoch > 1 AND position($1::bytea in body) = 0', b"contact-"
+                "SELECT count(*) FROM event_log WHERE epoch > 1 AND position($1::bytea in body) = 0", b"contact-"
             )
         finally:
             await connection.close()
@@ -163,14 +170,14 @@ class Start:
         return round((datetime.fromisoformat(self.said()[event]["timestamp"]) - self.begun_at).total_seconds(), 2)
 
 
-async def start(data: Path, run: Path, dsn: str, after: float, *, spare: bool) -> dict[str, Any]:
+async def start(data: Path, run: Path, dsn: str, after: float, kind: Kind) -> dict[str, Any]:
     """One start, killed some seconds after it answers."""
     shutil.rmtree(data / "spool", ignore_errors=True)
-    one = Start(data, run, dsn, spare=spare)
+    one = Start(data, run, dsn, kind)
     try:
-        if spare:
+        if kind != "new process":
             await asyncio.to_thread(one.go)
-        found: dict[str, Any] = {"spare": spare, **await one.answers(), "computing": round(one.computing(), 2)}
+        found: dict[str, Any] = {"kind": kind, **await one.answers(), "computing": round(one.computing(), 2)}
         found |= {"longest_chat": await one.longest_chat(after), "records": await one.records()}
         recovered = one.said()["recovered"]
         return found | {
@@ -198,9 +205,10 @@ async def measure(options: argparse.Namespace) -> None:
         await server.start()
         try:
             sizes = await stored.fill(server.embedded.dsn, data / "spool" / "log", floor, options.events)
-            for number in range(2 * options.times + 1):
+            kinds = get_args(Kind)
+            for number in range(len(kinds) * options.times + 1):
                 dsn = await stored.copied(server, f"start{number}")
-                found = await start(data, run, dsn, options.after if number else 0.0, spare=number % 2 == 0)
+                found = await start(data, run, dsn, options.after if number else 0.0, kinds[number % len(kinds)])
                 await stored.dropped(server, f"start{number}")
                 if number:  # the first one makes the music and what else only a first start makes
                     show(options, {**sizes, **found})
@@ -215,7 +223,7 @@ def show(options: argparse.Namespace, one: dict[str, Any]) -> None:
         return
     print(
         f"{options.agents:,} agents, {options.waiting:,} waiting, {one['replayed']:,} records after a snapshot"
-        f" of {one['snapshot_mb']} MB: {'spare' if one['spare'] else 'new process'} begins after {one['loaded']} s,"
+        f" of {one['snapshot_mb']} MB: {one['kind']} begins after {one['loaded']} s,"
         f" has its state after {one['recovered']} s ({one['recovering']} s of recovery), answers after {one['answers']} s"
         f" (status {one['status']}, health {one['health']}, decides {one['decided']}); computed for {one['computing']} s;"
         f" in the {options.after:g} s after that the longest chat took {one['longest_chat']} s;"

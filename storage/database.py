@@ -38,8 +38,9 @@ class DatabaseStatistics(msgspec.Struct, frozen=True):
 class Database:
     """An open pool on a migrated database; `async with Database(dsn) as database`."""
 
-    def __init__(self, dsn: str, *, limit: int = 8, command_timeout: float = 10.0) -> None:
+    def __init__(self, dsn: str, *, limit: int = 8, command_timeout: float = 10.0, migrating: bool = True) -> None:
         self.dsn = dsn
+        self._migrating = migrating
         self._limit = limit
         self._command_timeout = command_timeout
         self._pool: asyncpg.Pool | None = None
@@ -53,11 +54,12 @@ class Database:
 
     async def open(self) -> None:
         """Migrate, then open the pool; raises OSError or asyncpg.PostgresError when there is no server."""
-        connection = await asyncpg.connect(self.dsn, timeout=10)
-        try:
-            await migrate(connection)
-        finally:
-            await connection.close()
+        if self._migrating:
+            connection = await asyncpg.connect(self.dsn, timeout=10)
+            try:
+                await migrate(connection)
+            finally:
+                await connection.close()
         self._pool = await asyncpg.create_pool(
             self.dsn, min_size=1, max_size=self._limit, command_timeout=self._command_timeout, timeout=5
         )

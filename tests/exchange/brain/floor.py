@@ -153,6 +153,7 @@ class Floor:
         self.web_calls_a_minute = 10
         self._stack = contextlib.AsyncExitStack()
         self._ledger: asyncio.Task[None] | None = None
+        self._returns: asyncio.Task[None] | None = None
 
     async def until(self, true: Any, seconds: float = 5.0) -> Any:
         return await until(true, self.changed, seconds)
@@ -182,7 +183,8 @@ class Floor:
         await recovery.recover(house, cast(EventLog, self.log))
         clock = cast(EngineClock, LoopClock())
         events, queries = cast(EventLog, self.log), cast(Queries, self.queries)
-        details = await recovery.recall_details(house, queries)
+        open = house.engine.contacts()
+        details = await recovery.recall_details(house, open, queries)
         exchange = self.exchange = Exchange(house, details, lambda: {"5000": EntryPoint("5000", "demo", web=True)})
         exchange.dialler = Dialler(exchange, lambda: self.trunks)
         exchange.group = await self._stack.enter_async_context(asyncio.TaskGroup())
@@ -225,20 +227,22 @@ class Floor:
             self.queries,
             lambda: {CHAT.id: CHAT, VOICE.id: VOICE},
             clock.now,
+            open,
         )
         await self.doors.recall()
         exchange.put(records.Booted(0.0))
         if house.configured is None:
             exchange.put(records.Routing(self.configured))
-        self.doors.contacts.take_up()
+        self.doors.take_up()
         self._ledger = exchange.group.create_task(exchange.ledger.run(), name="ledger")
         await exchange.filing.recall()
-        exchange.ledger.start_clock()
-        exchange.desks.expect_return()
+        self._returns = exchange.group.create_task(exchange.desks.expect_return(), name="returns")
         self.web_calls.expect_return()
         exchange.bury_lost_cards()
         await self._stack.enter_async_context(exchange.cards)
         exchange.dialler.take_up()
+        exchange.ledger.start_clock()
+        exchange.group.create_task(self.doors.recalled.run(), name="open contacts")
         for name in set(self.line_cards) & {self.line.name}:
             if self.line.server is not None:
                 await exchange.cards.line(name).connected()
@@ -246,8 +250,8 @@ class Floor:
 
     async def stop(self) -> None:
         """The exchange leaves; the cards do not notice."""
-        if self._ledger is not None:
-            self._ledger.cancel()
+        for task in filter(None, (self._ledger, self._returns)):
+            task.cancel()
         self.web_calls.close()
         self.exchange.dialler.close()
         for worker in self.exchange.workers.values():

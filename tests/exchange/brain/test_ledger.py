@@ -240,6 +240,7 @@ async def test_deadlines_come_by_themselves() -> None:
     desk = Desk(QueueLog(at_once=True))
     loop = asyncio.get_running_loop()
     async with desk.running() as ledger:
+        ledger.start_clock()
         await ledger.put(records.Routing(CONFIGURED))
         for event in (
             routing.AgentLoggedIn(0.0, "agent1"),
@@ -358,6 +359,7 @@ async def test_a_deadline_that_breaks_the_house_is_no_stray_error() -> None:
     stray: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: stray.append(context))
     async with desk.running() as ledger:
+        ledger.start_clock()
         await ledger.put(records.Routing(CONFIGURED))
         await asyncio.sleep(10)
         assert desk.broken.is_set()
