@@ -148,6 +148,8 @@ class Floor:
         self.doors: Doors
         self.configured = CONFIGURED
         self.lost_seconds = 0.3
+        self.recalling = True
+        """Whether open contacts are read after a start, without being asked for."""
         self.line_cards = ["linecard0"]
         self.web_cards = ["webcard0"]
         self.web_calls_a_minute = 10
@@ -242,7 +244,8 @@ class Floor:
         await self._stack.enter_async_context(exchange.cards)
         exchange.dialler.take_up()
         exchange.ledger.start_clock()
-        exchange.group.create_task(self.doors.recalled.run(), name="open contacts")
+        if self.recalling:
+            exchange.group.create_task(self.doors.recalled.run(), name="open contacts")
         for name in set(self.line_cards) & {self.line.name}:
             if self.line.server is not None:
                 await exchange.cards.line(name).connected()
