@@ -164,7 +164,7 @@ class Brain:
         exchange.group = await stack.enter_async_context(asyncio.TaskGroup())
         exchange.dialler = Dialler(exchange, self._trunks)
         exchange.customers = Customers(load_master_key(self.site.master_key).derive(PURPOSE))
-        exchange.cards = Cards(self.site.run, *self._card_names(), exchange, house.cursors, greeting)
+        exchange.cards = Cards(self.site.run, *self._card_names(), exchange.news, house.cursors, greeting)
         exchange.books = Books(self.site.run)
         exchange.filing = Filing(events, queries, exchange.cards)
         exchange.shop = Shop(exchange.cards, exchange.report, beep)

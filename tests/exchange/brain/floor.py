@@ -193,7 +193,8 @@ class Floor:
         greeting = (line.Configure(), edge.Configure([]))
         desk_cards = [card.name for card in self.desks]
         exchange.customers = Customers(b"a key")
-        exchange.cards = Cards(self.run, self.line_cards, desk_cards, self.web_cards, exchange, house.cursors, lambda: greeting)
+        kinds = (self.line_cards, desk_cards, self.web_cards)
+        exchange.cards = Cards(self.run, *kinds, exchange.news, house.cursors, lambda: greeting)
         exchange.filing = Filing(events, queries, exchange.cards)
         exchange.shop = Shop(exchange.cards, exchange.report, self.run / "beep.wav")
         exchange.ledger = Ledger(

@@ -70,7 +70,7 @@ async def nothing_is_left(floor: Floor, call: str) -> None:
     await floor.until(lambda: call in floor.line.forgotten)
     exchange = floor.exchange
     await floor.until(lambda: not exchange.workers)
-    assert (exchange.house.talks, exchange.details, exchange._messages) == ({}, {}, {})
+    assert (exchange.house.talks, exchange.details, exchange.voicemail.messages) == ({}, {}, {})
     await floor.until(lambda: unpatched(floor))
 
 
