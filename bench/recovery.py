@@ -9,7 +9,8 @@ that yet; and one that begins with nothing.
 
 It answers when all three are there: a `Status` over the control socket, `GET /health`, and a chat that is begun by
 `POST /api/v1/contacts` (its events are decided and in the log). Chats are begun for some seconds more: for the longest wait
-of one, while the exchange does what it left for later; and the records that the start has added are counted.
+of one, while the exchange does what it left for later; and the records that the start has added are counted, without those
+of deadlines.
 """
 
 from __future__ import annotations
@@ -150,11 +151,14 @@ class Start:
         return round(longest, 3)
 
     async def records(self) -> int:
-        """What the log has of this start, those chats left out."""
+        """What the log has of this start, but for those chats and the deadlines that come by themselves."""
         connection = await asyncpg.connect(self.dsn)
         try:
             found: int = await connection.fetchval(
-                "SELECT count(*) FROM event_log WHERE epoch > 1 AND position($1::bytea in body) = 0", b"contact-"
+                "SELECT count(*) FROM event_log WHERE epoch > 1 AND position($1::bytea in body) = 0"
+                " AND position($2::bytea in body) = 0",
+                b"contact-",
+                b"clock",
             )
         finally:
             await connection.close()

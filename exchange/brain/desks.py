@@ -36,7 +36,7 @@ LOG_OUT_AFTER = 60.0
 """Seconds without any page after which an agent who talks with nobody is logged out."""
 RETURN_GRACE = 10.0
 """Seconds that pages have to come back after the exchange restarted."""
-AWAY_AT_ONCE = 100
+AWAY_AT_ONCE = 250
 """Of those who did not come back, so many are told of in one record."""
 AWAY_PAUSE = 0.02
 """Seconds between two such records: others have their turn."""
