@@ -46,8 +46,11 @@ class Database:
     `patience`: seconds that opening waits for a server that is not there, or says nothing.
     """
 
-    def __init__(self, dsn: str, *, limit: int = 8, command_timeout: float = 10.0, patience: float = 0.0) -> None:
+    def __init__(
+        self, dsn: str, *, limit: int = 8, command_timeout: float = 10.0, patience: float = 0.0, migrating: bool = True
+    ) -> None:
         self.dsn = dsn
+        self._migrating = migrating
         self._limit = limit
         self._command_timeout = command_timeout
         self._patience = patience
@@ -62,11 +65,12 @@ class Database:
 
     async def open(self) -> None:
         """Migrate, then open the pool; raises OSError or asyncpg.PostgresError when there is no server."""
-        connection = await self._connected()
-        try:
-            await migrate(connection)
-        finally:
-            await connection.close()
+        if self._migrating:
+            connection = await self._connected()
+            try:
+                await migrate(connection)
+            finally:
+                await connection.close()
         self._pool = await asyncpg.create_pool(
             self.dsn, min_size=1, max_size=self._limit, command_timeout=self._command_timeout, timeout=5
         )

@@ -51,10 +51,11 @@ def agents(count: int = AGENTS) -> list[AgentConfig]:
 class BusyHouse:
     """A house in a steady state, and the next record that would come."""
 
-    def __init__(self, agents_count: int = AGENTS, waiting: int = WAITING) -> None:
+    def __init__(self, agents_count: int = AGENTS, waiting: int = WAITING, start: float = START, over: float = 0.0) -> None:
+        """At `start` everybody logs in; those who wait have come one by one in the seconds (`over`) before."""
         self.random = random.Random(7)
         self.house = House(Runner(), recordings=False)
-        self.at = START
+        self.at = start - over
         self.contacts = 0
         self.offers: deque[decided.OfferMade] = deque()
         self.talks: deque[decided.Assigned] = deque()
@@ -64,8 +65,11 @@ class BusyHouse:
         self.log: list[tuple[Record, Outcome]] = []
         self.people = people = agents(agents_count)
         self.put(routing.Configured(self.at, queues(), people))
-        for _ in range(waiting + agents_count // 4):
+        for n in range(coming := waiting + agents_count // 4):
+            self.at = start - over * (1 - n / coming)
+            self.tick()
             self.arrive()
+        self.at = start
         for n, person in enumerate(people):
             self.put(routing.AgentLoggedIn(self.at, person.id))
             if n % 2:
@@ -98,6 +102,12 @@ class BusyHouse:
                     pass
         return True
 
+    def tick(self) -> None:
+        """The next deadline, if it has come."""
+        wake = self.house.next_wake()
+        if wake is not None and wake <= self.at:
+            self.take(records.Clock())
+
     def arrive(self) -> None:
         self.contacts += 1
         contact = str(uuid.UUID(int=self.contacts))
@@ -109,9 +119,7 @@ class BusyHouse:
     def step(self) -> None:
         """One contact arrives, and about one is accepted, ended and wrapped up, so that the numbers stay as they are."""
         self.at += 0.01
-        wake = self.house.next_wake()
-        if wake is not None and wake <= self.at:
-            self.take(records.Clock())
+        self.tick()
         self.arrive()
         if self.offers:
             offer = self.offers.popleft()

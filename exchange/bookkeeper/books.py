@@ -15,7 +15,7 @@ from exchange.bookkeeper.messages import BookStanding
 from exchange.bookkeeper.mirror import Mirror, Raised
 from exchange.brain import flows, logged, records, replay
 from exchange.brain.house import House, freeze
-from exchange.brain.records import KIND, Arrived, Record
+from exchange.brain.records import KIND, Record
 from ivr.document import Flow
 from ivr.runner import Runner
 from storage.database import Database
@@ -133,7 +133,7 @@ class Books:
                 log.error("a record of another version is passed over", epoch=row.epoch, offset=row.offset)
         if record is not None:
             if row.position > self._mirror.position:
-                await self._know_flows(record)
+                await flows.know(self._mirror.house.runner, record, self._patiently_load_flows)
                 self._since_snapshot += 1
                 began = time.thread_time()
                 effects = self._mirror.take(row, record)
@@ -145,15 +145,6 @@ class Books:
         for kept in self._folds:
             kept.take(row.position, record, effects)
         self._at = row.at
-
-    async def _know_flows(self, record: Record) -> None:
-        """A flow that was published meanwhile: its document was there before the first caller was in it."""
-        match record.input:
-            case Arrived(flow=flow, version=version) if version and not self._mirror.house.runner.knows(flow, version):
-                for each in await self._patiently_load_flows():
-                    self._mirror.house.runner.add(each)
-            case _:
-                pass
 
     async def _patiently_load_flows(self) -> list[Flow]:
         while True:

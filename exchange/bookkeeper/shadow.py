@@ -10,10 +10,10 @@ import msgspec
 import structlog
 
 from acd.effects import AgentChanged, Effect
-from acd.events import Configured
+from acd.events import Configured, Event
 from acd.simulation.presence import Presence
 from acd.simulation.shadow import Saved, Shadow
-from exchange.brain.records import Record, Routing
+from exchange.brain.records import Record, engine_events
 from storage import rows
 from storage.entries import Position
 from storage.rows import RowWrite
@@ -75,18 +75,24 @@ class ShadowFold:
     def take(self, position: Position, record: Record, effects: Sequence[Effect]) -> None:
         """Follow it."""
         self._last_at = max(self._last_at, record.at)
-        event = record.input.event if isinstance(record.input, Routing) else None
+        events = engine_events(record.input)
         if self._shadow is not None:
-            for pair in self._shadow.see(record.at, event, effects):
-                self._rows.append(rows.shadow_wait(self._order, *msgspec.structs.astuple(pair)))
+            for event in events[:-1]:
+                self._compared(record.at, event, [])
+            self._compared(record.at, events[-1] if events else None, effects)
             return
-        if event is not None:
+        for event in events:
             self._presence.event(record.at, event)
         for effect in effects:
             if isinstance(effect, AgentChanged):
                 self._presence.state(record.at, effect.agent, effect.state, effect.code)
         self._presence.settle(record.at)
         self._presence.take()
+
+    def _compared(self, at: float, event: Event | None, effects: Sequence[Effect]) -> None:
+        if self._shadow is not None:
+            for pair in self._shadow.see(at, event, effects):
+                self._rows.append(rows.shadow_wait(self._order, *msgspec.structs.astuple(pair)))
 
     def save(self) -> tuple[bytes, Sequence[RowWrite]]:
         """The state, compressed: a large centre's configuration is in it."""

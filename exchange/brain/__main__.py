@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from acd.document import Document
 from api.app import create_app
 from api.ports import Surface
 from exchange import certificates, settings
-from exchange.brain import configuration, records, recovery, tables
+from exchange.brain import configuration, errands, pages, records, recovery, tables
+from exchange.brain.ahead import Ahead, Known
 from exchange.brain.books import Books
 from exchange.brain.bridge import Bridge
 from exchange.brain.cards import Cards
@@ -31,7 +33,7 @@ from exchange.brain.desks import Desks
 from exchange.brain.dialler import Dialler
 from exchange.brain.doors import Doors
 from exchange.brain.filing import Filing
-from exchange.brain.garbage import Garbage
+from exchange.brain.garbage import Garbage, put_off
 from exchange.brain.house import House, Outcome
 from exchange.brain.ice import IceServers
 from exchange.brain.ledger import Ledger
@@ -53,12 +55,10 @@ from exchange.configuration.keeper import Keeper
 from exchange.demo import seed_as_ordered
 from exchange.supervisor.spare import FLAG, wait_for_the_word
 from exchange.supervisor.table import Site
-from ivr.document import Flow
 from ivr.runner import Runner
 from media import music
 from media.control import edge, line
 from media.control import logs as process_logs
-from media.control.envelope import ControlError
 from media.control.server import ControlServer
 from media.vault.keys import load_master_key
 from media.vault.store import Vault
@@ -73,9 +73,7 @@ from storage.reports import Reports
 
 log = structlog.get_logger()
 
-APOLOGY = "We are sorry, your call cannot be taken at the moment. Please try again later. Goodbye."
 PAGES = Path(__file__).parents[2] / "web" / "dist"
-EDGE_POLL_SECONDS = 1.0
 DATABASE_PATIENCE = 240.0
 """Without the log nothing can be decided: a start waits for the database, for less than the supervisor waits for the start."""
 CLOSE_SECONDS = 3.0
@@ -84,64 +82,76 @@ CLOSE_SECONDS = 3.0
 class Brain:
     """Builds the exchange, runs it, takes it apart."""
 
-    def __init__(self, chosen: settings.Settings, site: Site) -> None:
+    def __init__(self, chosen: settings.Settings, site: Site, known: Known | None = None) -> None:
         self.settings = chosen
         self.site = site
         self.stop = asyncio.Event()
         self.code = 0
         self.apology = ""
         self.ice = IceServers(chosen)
-        self.web_calls: WebCalls
         self.live = Live(*server_zone())
-        self.reports: Reports
+        self.exchange: Exchange
+        self.web_calls: WebCalls
+        self.doors: Doors
         self.clock: EngineClock
+        self._known = known
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> int:
         """Until told to stop; the exit code."""
-        dsn = self.settings.database_url.get_secret_value() or EmbeddedPostgres(self.site.data, self.site.run).dsn
+        dsn = dsn_of(self.settings, self.site)
         async with contextlib.AsyncExitStack() as stack:
+            garbage = stack.enter_context(Garbage(lambda: self.exchange.ledger.statistics().inputs))
             database = await stack.enter_async_context(Database(dsn, patience=DATABASE_PATIENCE))
             events = await stack.enter_async_context(EventLog(database, self.site.data / "spool" / "log"))
             events.superseded.add_done_callback(lambda _: self.stop.set())
             queries = Queries(database)
             await seed_as_ordered(queries)
             found = await configuration.load(queries)
-            house = House(Runner(found.flows), recordings=self.settings.recordings)
-            await recovery.recover(house, events)
-            details = await recovery.recall_details(house, queries)
-            exchange = Exchange(house, details, lambda: found.entry_points)
-            clock = EngineClock(house.last_at)
-            gap = clock.now() - house.last_at if house.last_at else 0.0
-            self.reports, self.clock = Reports(database), clock
-            exchange.dialler = Dialler(exchange, self._trunks)
-            await self._assemble(stack, exchange, events, queries, clock)
-            begin = self.live.begin(FoldStates(database), self.reports, events, events.epoch, clock.now)
-            counting = exchange.group.create_task(begin, name="figures")
-            stack.callback(counting.cancel)
-            exchange.garbage = stack.enter_context(Garbage(lambda: exchange.ledger.statistics().inputs))
             bell = await stack.enter_async_context(Bell(dsn))
-            exchange.doors = doors = Doors(
-                exchange,
-                events,
-                queries,
-                Conversations(database),
-                Stream(database, bell, clock.now),
-                lambda: found.addresses,
-                clock.now,
-            )
-            await doors.recall()
+            with put_off():
+                house = await self._recover(found, events)
+                self.clock = EngineClock(house.last_at)
+                gap = self.clock.now() - house.last_at if house.last_at else 0.0
+                open = house.engine.contacts()
+                details = await recovery.recall_details(house, open, queries)
+                exchange = self.exchange = Exchange(house, details, lambda: found.entry_points)
+                exchange.garbage = garbage
+                await self._assemble(stack, events, queries)
+                stored, following = Conversations(database), Stream(database, bell, self.clock.now)
+                self.doors = exchange.doors = Doors(
+                    exchange, events, queries, stored, following, lambda: found.addresses, self.clock.now, open
+                )
+                await self.doors.recall()
             exchange.put(records.Booted(gap))
             if house.configured is None or configuration.differs(house.configured, found.kept.document):
                 exchange.put(records.Routing(found.engine))
-            keeper = self._keep(stack, exchange, found)
-            doors.contacts.take_up()
-            await self._live(stack, exchange, queries, found.flows, doors, keeper)
+            keeper = self._keep(stack, found)
+            self.doors.take_up()
+            await self._begin()
+            async with self._serving(queries, keeper, Reports(database)):
+                self._go_on(
+                    found, self.live.begin(FoldStates(database), Reports(database), events, events.epoch, self.clock.now)
+                )
+                await self._meet_cards(stack)
+                await self.stop.wait()
+            self._leave()
         return self.code
 
-    async def _assemble(
-        self, stack: contextlib.AsyncExitStack, exchange: Exchange, events: EventLog, queries: Queries, clock: EngineClock
-    ) -> None:
-        house = exchange.house
+    async def _recover(self, found: configuration.Configuration, events: EventLog) -> House:
+        """The house as it was: what a spare knows of it is not replayed again."""
+        known, self._known = self._known, None
+        if known is None:
+            house = House(Runner(found.flows), recordings=self.settings.recordings)
+            await recovery.recover(house, events)
+            return house
+        for flow in found.flows:
+            known.house.runner.add(flow)
+        await recovery.recover(known.house, events, known.position)
+        return known.house
+
+    async def _assemble(self, stack: contextlib.AsyncExitStack, events: EventLog, queries: Queries) -> None:
+        exchange, house = self.exchange, self.exchange.house
         music_file, beep = self.site.prompts / "music.wav", self.site.prompts / "beep.wav"
         for path, make in ((music_file, music.make_music), (beep, music.make_beep)):
             if not path.exists():
@@ -150,27 +160,22 @@ class Brain:
         def greeting() -> tuple[line.Configure, edge.Configure]:
             return (
                 line.Configure(self.apology, str(music_file), self.settings.media_timeout_seconds),
-                edge.Configure(self._card_addresses(exchange), self._trunks(), list(self.settings.allow)),
+                edge.Configure(self._card_addresses(), self._trunks(), list(self.settings.allow)),
             )
 
         exchange.group = await stack.enter_async_context(asyncio.TaskGroup())
-        lines_each = int(os.environ.get("SWITCHROOM_LINES_EACH", "4"))
-        line_cards = [f"linecard{n}" for n in range(self.settings.line_cards(lines_each))]
-        desk_cards = [f"deskcard{n}" for n in range(self.settings.desk_cards)]
-        web_cards = [f"webcard{n}" for n in range(self.settings.web_cards)]
+        exchange.dialler = Dialler(exchange, self._trunks)
         exchange.customers = Customers(load_master_key(self.site.master_key).derive(PURPOSE))
-        exchange.cards = Cards(
-            self.site.run, line_cards, desk_cards, web_cards, exchange, house.cursors, greeting, epoch=events.epoch
-        )
+        exchange.cards = Cards(self.site.run, *self._card_names(), exchange.news, house.cursors, greeting, epoch=events.epoch)
         exchange.books = Books(self.site.run)
         exchange.filing = Filing(events, queries, exchange.cards)
         exchange.shop = Shop(exchange.cards, exchange.report, beep)
         exchange.ledger = Ledger(
             house,
             events,
-            clock,
+            self.clock,
             lambda record, outcome: tables.of_outcome(house, record, outcome),
-            lambda record, outcome: self._let_out(exchange, record, outcome),
+            self._let_out,
             self._broken,
         )
         exchange.desks = Desks(
@@ -178,7 +183,7 @@ class Brain:
             exchange.cards,
             exchange.ledger.put,
             exchange.details,
-            clock.now,
+            self.clock.now,
             exchange.touch,
             exchange.send_digits,
             ice=self.ice,
@@ -199,73 +204,77 @@ class Brain:
             exchange, most=chosen.web_calls, a_minute=chosen.web_calls_a_minute, ice=self.ice.of
         )
 
-    def _keep(self, stack: contextlib.AsyncExitStack, exchange: Exchange, found: configuration.Configuration) -> Keeper:
+    def _card_names(self) -> tuple[list[str], list[str], list[str]]:
+        """Of line cards, desk cards, and the desk cards of web callers."""
+        lines_each = int(os.environ.get("SWITCHROOM_LINES_EACH", "4"))
+        kinds = (
+            ("linecard", self.settings.line_cards(lines_each)),
+            ("deskcard", self.settings.desk_cards),
+            ("webcard", self.settings.web_cards),
+        )
+        lines, desks, webs = ([f"{kind}{n}" for n in range(count)] for kind, count in kinds)
+        return lines, desks, webs
+
+    def _keep(self, stack: contextlib.AsyncExitStack, found: configuration.Configuration) -> Keeper:
         """Who changes the configuration, and what follows from a change."""
-        periods = Periods(exchange.put)
+        periods = Periods(self.exchange.put)
         stack.callback(periods.close)
         periods.take(found.kept.document)
 
         def taken(document: Document) -> None:
             found.take(document)
             periods.take(document)
-            exchange.desks.push_counts()
+            self.exchange.desks.push_counts()
 
-        return Keeper(found.kept, exchange.house, exchange.ledger.put, lambda: found.flows, taken)
+        return Keeper(found.kept, self.exchange.house, self.exchange.ledger.put, lambda: found.flows, taken)
 
-    async def _live(
-        self,
-        stack: contextlib.AsyncExitStack,
-        exchange: Exchange,
-        queries: Queries,
-        flows: list[Flow],
-        doors: Doors,
-        keeper: Keeper,
-    ) -> None:
-        tasks = [
-            exchange.group.create_task(exchange.ledger.run(), name="ledger"),
-            exchange.group.create_task(exchange.filing.run(), name="filing"),
-            exchange.group.create_task(doors.forget(), name="old keys"),
-        ]
-        tasks.append(exchange.group.create_task(exchange.books.watch(), name="books"))
-        tasks.append(exchange.group.create_task(exchange.garbage.run(), name="garbage"))
+    def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Beside the rest, until the exchange leaves."""
+        self._tasks.append(self.exchange.group.create_task(work, name=name))
+
+    async def _begin(self) -> None:
+        """Effects go out, pages may come back."""
+        exchange = self.exchange
+        self._run(exchange.ledger.run(), "ledger")
+        self._run(exchange.filing.run(), "filing")
+        self._run(exchange.books.watch(), "books")
+        self._run(exchange.garbage.run(), "garbage")
         await exchange.filing.recall()
-        exchange.ledger.start_clock()
-        exchange.desks.expect_return()
+        self._run(exchange.desks.expect_return(), "returning pages")
         self.web_calls.expect_return()
         exchange.bury_lost_cards()
-        await stack.enter_async_context(exchange.cards)
-        exchange.dialler.take_up()
-        tasks.append(exchange.group.create_task(self._poll_edge(exchange), name="edge poll"))
-        tasks.append(exchange.group.create_task(self._make_apology(exchange), name="apology"))
-        tasks.append(exchange.group.create_task(self._speak_ahead(exchange, flows), name="prompts"))
-        vault = Vault(self.site.vault, load_master_key(self.site.master_key))
-        store = Store(queries, lambda: vault, exchange.house.queue_names, lambda: sentences.Names.of(exchange.house.configured))
+
+    async def _meet_cards(self, stack: contextlib.AsyncExitStack) -> None:
+        """One that is away keeps the others waiting for a moment, but nobody who asks us."""
+        cards = await stack.enter_async_context(self.exchange.cards)
+        self.exchange.dialler.take_up()
+        self._run(errands.poll_edge(cards), "edge poll")
+
+    def _go_on(self, found: configuration.Configuration, figures: Coroutine[Any, Any, None]) -> None:
+        """What has time until the exchange answers: it takes long on a big floor, and goes on beside the calls."""
+        exchange = self.exchange
+        exchange.ledger.start_clock()
+        self._run(self.doors.recalled.run(), "open contacts")
+        self._run(figures, "figures")
+        self._run(self._make_apology(), "apology")
+        self._run(errands.speak_ahead(exchange.cards, self.settings.bridge_rate, found.flows), "prompts")
+        self._run(self.doors.forget(), "old keys")
+        self._run(pages.keep_gathered(), "big pages")
+
+    @contextlib.asynccontextmanager
+    async def _serving(self, queries: Queries, keeper: Keeper, reports: Reports) -> AsyncIterator[None]:
+        """Everybody is answered in this block: by HTTP first, since whoever waits for us looks at the control socket."""
         tls, strict = self._tls()
-        secure = not self.settings.http.loopback or tls is not None
-        operations = Operations(exchange, self.ice)
-        reports = FigureReports(self.reports, self.live, lambda: Names.of(exchange.house.configured), self.clock.now)
-        surface = Surface(
-            store,
-            exchange.desks,
-            operations,
-            self.web_calls,
-            doors.contacts,
-            doors.floor,
-            reports,
-            Configurator(keeper, queries),
-            PAGES,
-            secure,
-            strict_transport=strict,
-        )
-        server = self._http(surface, tls)
         if tls is not None:
-            tasks.append(exchange.group.create_task(tls.watch(), name="certificate"))
-        serving = exchange.group.create_task(server.serve(), name="http")
+            self._run(tls.watch(), "certificate")
+        web = Web(self._http(self._surface(queries, keeper, reports, secure=tls is not None, strict=strict)), tls)
+        serving = self.exchange.group.create_task(web.serve(), name="http")
+        await web.listening.wait()
 
         async def handle(command: Any) -> Any:
             match command:
                 case Status():
-                    return Standing(**exchange.status())
+                    return Standing(**self.exchange.status())
                 case Shutdown():
                     self.stop.set()
                 case _:
@@ -276,19 +285,41 @@ class Brain:
             self.site.run / "exchange.ctl", card="exchange", kind="exchange", commands=ExchangeCommand, handler=handle
         )
         async with control:
-            log.info("exchange is up", http=str(self.settings.http), contacts=len(exchange.house.talks))
-            await self.stop.wait()
-        server.should_exit = True
+            log.info("exchange is up", http=str(self.settings.http), contacts=len(self.exchange.house.talks))
+            yield
+        web.should_exit = True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(serving), CLOSE_SECONDS)
+        serving.cancel()
+
+    def _leave(self) -> None:
+        """Nobody is asked for anything any more: the group may end."""
         self.web_calls.close()
-        exchange.dialler.close()
-        for task in [*tasks, serving, *(w.task for w in exchange.workers.values() if w.task is not None)]:
+        self.exchange.dialler.close()
+        for task in [*self._tasks, *(w.task for w in self.exchange.workers.values() if w.task is not None)]:
             task.cancel()
 
-    def _let_out(self, exchange: Exchange, record: records.Record, outcome: Outcome) -> None:
-        exchange.carry_out(record, outcome)
+    def _let_out(self, record: records.Record, outcome: Outcome) -> None:
+        self.exchange.carry_out(record, outcome)
         self.live.take(record, outcome.decided)
+
+    def _surface(self, queries: Queries, keeper: Keeper, reports: Reports, *, secure: bool, strict: bool) -> Surface:
+        """What the API is made of."""
+        house = self.exchange.house
+        vault = Vault(self.site.vault, load_master_key(self.site.master_key))
+        return Surface(
+            Store(queries, lambda: vault, house.queue_names, lambda: sentences.Names.of(house.configured)),
+            self.exchange.desks,
+            Operations(self.exchange, self.ice),
+            self.web_calls,
+            self.doors.contacts,
+            self.doors.floor,
+            FigureReports(reports, self.live, lambda: Names.of(house.configured), self.clock.now),
+            Configurator(keeper, queries),
+            PAGES,
+            secure or not self.settings.http.loopback,
+            strict_transport=strict,
+        )
 
     def _tls(self) -> tuple[Tls | None, bool]:
         """What HTTPS shows, and whether browsers may be told to insist on it: not where they cannot check who we are."""
@@ -297,8 +328,8 @@ class Brain:
         files = certificates.files(self.settings)
         return Tls(*files), not certificates.check_certificate(*files).self_signed
 
-    def _http(self, surface: Surface, tls: Tls | None) -> uvicorn.Server:
-        config = uvicorn.Config(
+    def _http(self, surface: Surface) -> uvicorn.Config:
+        return uvicorn.Config(
             create_app(surface),
             host=self.settings.http.host,
             port=self.settings.http.port,
@@ -310,31 +341,10 @@ class Brain:
             ws_ping_timeout=10,
             timeout_graceful_shutdown=1,
         )
-        return Web(config, tls)
 
-    async def _poll_edge(self, exchange: Exchange) -> None:
-        while True:
-            await exchange.cards.poll_edge()
-            await asyncio.sleep(EDGE_POLL_SECONDS)
-
-    async def _make_apology(self, exchange: Exchange) -> None:
-        """Spoken once and cached; line cards need it exactly when nobody is there to speak it."""
-        while not self.apology:
-            try:
-                self.apology = (await exchange.cards.speak(APOLOGY, self.settings.bridge_rate)).path
-            except ControlError as error:
-                log.warning("apology not spoken yet", code=error.code)
-                await asyncio.sleep(1)
-        await exchange.cards.configure_lines()
-
-    async def _speak_ahead(self, exchange: Exchange, flows: list[Flow]) -> None:
-        """Have the flows' fixed prompts spoken before the first caller needs them; those with variables come when asked for."""
-        texts = [text for f in flows for activity in f.activities.values() for _, text in activity.prompts()]
-        for text in dict.fromkeys(t for t in texts if "{" not in t):
-            try:
-                await exchange.cards.speak(text, self.settings.bridge_rate)
-            except ControlError as error:
-                log.warning("prompt not spoken ahead", code=error.code)
+    async def _make_apology(self) -> None:
+        self.apology = await errands.speak_apology(self.exchange.cards, self.settings.bridge_rate)
+        await self.exchange.cards.configure_lines()
 
     def _broken(self) -> None:
         log.critical("an input broke the house, starting anew without it")
@@ -344,12 +354,37 @@ class Brain:
     def _trunks(self) -> list[edge.Trunk]:
         return [edge.Trunk(**trunk.plain()) for trunk in self.settings.trunks]
 
-    def _card_addresses(self, exchange: Exchange) -> list[edge.CardAddress]:
-        return [edge.CardAddress(name, str(self.site.run / f"{name}.ctl")) for name in exchange.cards.line_card_names]
+    def _card_addresses(self) -> list[edge.CardAddress]:
+        names = self.exchange.cards.line_card_names
+        return [edge.CardAddress(name, str(self.site.run / f"{name}.ctl")) for name in names]
 
 
-async def _main(chosen: settings.Settings, site: Site) -> int:
-    brain = Brain(chosen, site)
+def dsn_of(chosen: settings.Settings, site: Site) -> str:
+    """The database that was chosen, or ours."""
+    return chosen.database_url.get_secret_value() or EmbeddedPostgres(site.data, site.run).dsn
+
+
+async def _wait(chosen: settings.Settings, site: Site) -> tuple[bool, Known | None]:
+    """As a spare: whether to begin, and what it knows by then."""
+    ahead = Ahead(dsn_of(chosen, site), recordings=chosen.recordings)
+    following = asyncio.create_task(ahead.run(), name="following")
+    try:
+        return await asyncio.to_thread(wait_for_the_word), ahead.known
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+
+
+async def _main(chosen: settings.Settings, site: Site, *, spare: bool) -> int:
+    known: Known | None = None
+    if spare:
+        log.info("spare exchange is ready", pid=os.getpid())
+        begin, known = await _wait(chosen, site)
+        if not begin:
+            return 0
+    log.info("exchange starts", pid=os.getpid(), stop="SIGTERM; calls go on without it")
+    (site.run / "recordings").mkdir(mode=0o700, exist_ok=True)
+    brain = Brain(chosen, site, known)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, brain.stop.set)
@@ -368,13 +403,7 @@ def main() -> int:
     flags = parser.parse_args()
     chosen = settings.load(data=flags.data)
     process_logs.configure(chosen.log_level, personal=chosen.log_personal)
-    if flags.spare:
-        log.info("spare exchange is ready", pid=os.getpid())
-        if not wait_for_the_word():
-            return 0
-    log.info("exchange starts", pid=os.getpid(), stop="SIGTERM; calls go on without it")
-    (flags.run / "recordings").mkdir(mode=0o700, exist_ok=True)
-    return uvloop.run(_main(chosen, Site(flags.data, flags.run)))
+    return uvloop.run(_main(chosen, Site(flags.data, flags.run), spare=flags.spare))
 
 
 if __name__ == "__main__":

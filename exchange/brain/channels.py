@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -35,6 +35,7 @@ from exchange.brain.details import Details
 from exchange.brain.house import House, Outcome
 from exchange.brain.ids import uuid7
 from exchange.brain.intake import Intake, settled
+from exchange.brain.recall import Recall
 from storage import rows
 from storage.conversations import Conversations
 from storage.errors import BadSearch, DatabaseAway
@@ -68,6 +69,7 @@ class ChannelWork:
         entry_points: Callable[[], dict[str, EntryPointConfig]],
         existed: Callable[[str], Awaitable[bool]],
         following: Following,
+        recall: Recall,
         now: Callable[[], float],
     ) -> None:
         self.conversations = conversations
@@ -80,6 +82,7 @@ class ChannelWork:
         self._entry_points = entry_points
         self._existed = existed
         self._following = following
+        self._recall = recall
         self._now = now
 
     # --- contacts begin -------------------------------------------------------------------------------------------
@@ -158,7 +161,8 @@ class ChannelWork:
         return done
 
     async def _open(self, contact: str) -> ContactView:
-        """The contact; raises ApiError 404, or 409 when it is over."""
+        """The contact, with all that is known of it; raises ApiError 404, or 409 when it is over."""
+        await self._kept(self._recall.one(contact))
         view = self._house.engine.contact(contact)
         if view is not None:
             return view
@@ -167,6 +171,7 @@ class ChannelWork:
         raise ApiError(404, "no-such-contact", "There is no such contact.")
 
     async def now(self, by: User, contact: str) -> ContactNow | None:
+        await self._kept(self._recall.one(contact))
         view = self._house.engine.contact(contact)
         if view is None:
             return None
@@ -240,6 +245,7 @@ class ChannelWork:
 
     async def messages(self, by: User, contact: str, after: int = 0) -> list[Message]:
         self._may(by, contact, self._house.engine.contact(contact))
+        await self._kept(self._recall.one(contact))
         conversation = self.conversations.get(contact)
         found = conversation.after(after) if conversation is not None else None
         if found is None:
@@ -306,26 +312,27 @@ class ChannelWork:
         if conversation is not None and not conversation.agents and self._house.engine.contact(contact) is None:
             del self.conversations[contact]
             self._details.pop(contact, None)
+            self._recall.forget(contact)
 
     # --- after a restart ------------------------------------------------------------------------------------------
 
-    async def recall(self) -> None:
-        """The conversations that are open, or still being wrapped up."""
-        engine = self._house.engine
-        open = [view.id for view in engine.contacts() if view.id not in self._house.talks]
-        works = [(work.contact, agent.id) for agent in engine.agents() for work in agent.works if work.channel != "voice"]
-        known = list(dict.fromkeys([*open, *(contact for contact, _ in works)]))
-        stored = await self._stored.newest_messages(known)
-        for contact in known:
+    def reopen(self, open: Sequence[ContactView]) -> None:
+        """The conversations that are open, or still being wrapped up; what was said in them comes by and by."""
+        works = [(work, agent.id) for agent in self._house.engine.agents() for work in agent.works]
+        waiting = [view.id for view in open if view.id not in self._house.talks]
+        for contact in dict.fromkeys([*(work.contact for work, _ in works if work.channel != "voice"), *waiting]):
             self.conversations[contact] = Conversation(contact)
-            self.conversations[contact].recall(stored.get(contact, []))
-        for contact, agent in works:
-            self.conversations[contact].agents.add(agent)
+        for work, agent in works:
+            if work.channel != "voice":
+                self.conversations[work.contact].agents.add(agent)
+        self._recall.expect(work.contact for work, _ in works)
+        self._recall.expect(waiting)
 
-    def take_up(self) -> None:
+    def take_up(self, open: Sequence[ContactView]) -> None:
         """Finish what the exchange before us began: contacts that arrived and are in no queue yet, or came back from one."""
-        for view in self._house.engine.contacts():
-            if view.id not in self.conversations or view.state != "arrived":
+        arrived = [self._house.engine.contact(view.id) for view in open if view.state == "arrived"]
+        for view in arrived:
+            if view is None or view.id not in self.conversations or view.state != "arrived":
                 continue
             entry = self._entry_points().get(view.entry_point)
             if view.segments or entry is None or not entry.queue:

@@ -13,15 +13,20 @@ MOST_AT_HAND = 500
 """Messages of one conversation in memory; older ones are read from the database."""
 
 
+_NONE: deque[Message] = deque(maxlen=0)
+
+
 class Conversation:
     """One contact's messages."""
+
+    __slots__ = ("_messages", "agents", "contact", "count")
 
     def __init__(self, contact: str) -> None:
         self.contact = contact
         self.count = 0
         self.agents: set[str] = set()
         """Who has something to do with it, wrap-up included."""
-        self._messages: deque[Message] = deque(maxlen=MOST_AT_HAND)
+        self._messages = _NONE
 
     def add(self, author: Author, agent: str, at: float, text: str) -> Message:
         """The next message."""
@@ -55,5 +60,7 @@ class Conversation:
         return self._messages[-1] if self._messages else None
 
     def _take(self, message: Message) -> None:
+        if self._messages is _NONE:
+            self._messages = deque(maxlen=MOST_AT_HAND)
         self._messages.append(message)
         self.count = message.number

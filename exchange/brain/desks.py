@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import structlog
@@ -36,6 +36,10 @@ LOG_OUT_AFTER = 60.0
 """Seconds without any page after which an agent who talks with nobody is logged out."""
 RETURN_GRACE = 10.0
 """Seconds that pages have to come back after the exchange restarted."""
+AWAY_AT_ONCE = 250
+"""Of those who did not come back, so many are told of in one record."""
+AWAY_PAUSE = 0.02
+"""Seconds between two such records: others have their turn."""
 MOST_PAGES = 16
 VOICE: tuple[Channel, ...] = ("voice",)
 WRITTEN: tuple[Channel, ...] = tuple(channel for channel in CHANNELS if channel != "voice")
@@ -45,7 +49,7 @@ WRITTEN: tuple[Channel, ...] = tuple(channel for channel in CHANNELS if channel 
 class Seat:
     """One agent: their pages and their softphone."""
 
-    def __init__(self, agent: str) -> None:
+    def __init__(self, agent: str, *, returning: bool = False) -> None:
         self.agent = agent
         self.sessions: list[Session] = []
         self.card = ""
@@ -56,7 +60,7 @@ class Seat:
         """Handshakes without an answer yet: card and state, by connection. An offer that is no good takes nothing away."""
         self.told: dict[tuple[Channel, ...], bool] = {}
         """What the engine was told of their being reachable, by channels."""
-        self.returning = False
+        self.returning = returning
         """After a restart of the exchange: the pages have a while to come back before anything is said of their absence."""
         self.lost: asyncio.TimerHandle | None = None
         self.away: asyncio.TimerHandle | None = None
@@ -110,6 +114,7 @@ class Desks:
         self._linked: dict[str, str] = {}
         self._view = DeskView(house, details, self.conversations, self.broadcasts, self._linked, now)
         self._counts: asyncio.TimerHandle | None = None
+        self._returning = False
 
     # --- pages ----------------------------------------------------------------------------------------------------
 
@@ -241,26 +246,54 @@ class Desks:
                 seat.state, seat.connection, seat.card = "lost", "", ""
                 self._changed(seat)
 
-    def expect_return(self) -> None:
-        """After a restart: agents who were logged in have a while to come back before they count as away."""
-        for view in self.house.engine.agents():
-            if view.state != "logged-out":
-                seat = self._seat(view.id)
-                seat.returning = True
-                asyncio.get_running_loop().call_later(RETURN_GRACE, self._returned, seat)
-                seat.away = asyncio.get_running_loop().call_later(RETURN_GRACE + LOG_OUT_AFTER, self._log_out, seat)
+    # --- after a restart ------------------------------------------------------------------------------------------
 
-    def _returned(self, seat: Seat) -> None:
+    async def expect_return(self) -> None:
+        """Agents who were logged in have a while to come back before they count as away, and later as logged out."""
+        self._returning = True
+        await asyncio.sleep(RETURN_GRACE)
+        self._returning = False
+        for some in self._logged_in():
+            self._returned(some)
+            await asyncio.sleep(AWAY_PAUSE)
+        await asyncio.sleep(LOG_OUT_AFTER)
+        for some in self._logged_in():
+            seats = [seat for seat in some if not seat.sessions and seat.away is None]
+            self._tell(filter(None, map(self._leaving, seats)))
+            await asyncio.sleep(AWAY_PAUSE)
+
+    def _logged_in(self) -> Iterator[list[Seat]]:
+        """The seats of all who are, a part at a time."""
+        agents = [view.id for view in self.house.engine.agents() if view.state != "logged-out"]
+        for first in range(0, len(agents), AWAY_AT_ONCE):
+            yield [self._seat(agent) for agent in agents[first : first + AWAY_AT_ONCE]]
+
+    def _returned(self, seats: list[Seat]) -> None:
         """Who is not back by now is away, and lost to the one they talked with."""
-        seat.returning = False
-        self._changed(seat)
+        for seat in seats:
+            seat.returning = False
+        self._tell(change for seat in seats for change in self._news(seat))
+        for seat in seats:
+            self._watch(seat)
+
+    def _tell(self, changes: Iterable[routing.AgentReachable | routing.AgentLost | routing.AgentLoggedOut]) -> None:
+        if told := tuple(changes):
+            self._try(records.Presences(told))
 
     # --- presence -------------------------------------------------------------------------------------------------
 
     def _seat(self, agent: str) -> Seat:
-        return self._seats.setdefault(agent, Seat(agent))
+        found = self._seats.get(agent)
+        if found is None:
+            found = self._seats[agent] = Seat(agent, returning=self._returning)
+        return found
 
     def _changed(self, seat: Seat) -> None:
+        self._presence(seat)
+        self._watch(seat)
+
+    def _watch(self, seat: Seat) -> None:
+        """Who talks and has no softphone is waited for; pages and call look again."""
         contact = self.house.by_agent.get(seat.agent)
         if seat.state == "connected":
             if seat.lost is not None:
@@ -268,46 +301,62 @@ class Desks:
                 seat.lost = None
         elif contact is not None and seat.lost is None:
             seat.lost = asyncio.get_running_loop().call_later(self._lost_seconds, self._lose, seat)
-        self._presence(seat)
         self.push(seat.agent)
         if contact is not None:
             self._touch(contact)
 
     def _presence(self, seat: Seat) -> None:
-        """Tell the engine what is new: calls need page and softphone, the rest a page."""
+        """Tell the engine what is new."""
+        for change in self._news(seat):
+            self._try(records.Routing(change))
+
+    def _news(self, seat: Seat) -> list[routing.AgentReachable]:
+        """What the engine does not know: calls need page and softphone, the rest a page."""
         view = self.house.engine.agent(seat.agent)
         seat.returning = seat.returning and not seat.ready
         if view is None or view.state == "logged-out":
             seat.told.clear()
-            return
+            return []
         page, phone = bool(seat.sessions), f"softphone-{seat.state}"
+        found: list[routing.AgentReachable] = []
         for channels, there, missing in ((VOICE, seat.ready, phone if page else "no-page"), (WRITTEN, page, "no-page")):
             if seat.told.get(channels) is there or (seat.returning and not there):
                 continue
             seat.told[channels] = there
-            self._try(routing.AgentReachable(0, seat.agent, there, "" if there else missing, channels))
+            if there or view.reachable:
+                found.append(routing.AgentReachable(0, seat.agent, there, "" if there else missing, channels))
+        if len(found) == 2 and found[0].reachable == found[1].reachable:
+            return [routing.AgentReachable(0, seat.agent, found[0].reachable, found[0].why)]
+        return found
 
     def _lose(self, seat: Seat) -> None:
         seat.lost = None
         if seat.state != "connected" and seat.agent in self.house.by_agent:
             log.warning("agent lost", agent=seat.agent, contact=self.house.by_agent[seat.agent])
-            self._try(routing.AgentLost(0, seat.agent))
+            self._try(records.Routing(routing.AgentLost(0, seat.agent)))
 
     def _log_out(self, seat: Seat) -> None:
+        if event := self._leaving(seat):
+            self._try(records.Routing(event))
+
+    def _leaving(self, seat: Seat) -> routing.AgentLost | routing.AgentLoggedOut | None:
+        """How an agent without pages is logged out; None while they talk, which is waited for, or when they are back."""
         seat.away = None
         if seat.agent in self.house.by_agent:
             seat.away = asyncio.get_running_loop().call_later(LOG_OUT_AFTER, self._log_out, seat)
-        elif not seat.sessions:
-            view = self.house.engine.agent(seat.agent)
-            busy = view is not None and any(work.state != "wrap-up" for work in view.works)
-            # Those whom they were writing with go back to their places.
-            self._try(routing.AgentLost(0, seat.agent) if busy else routing.AgentLoggedOut(0, seat.agent))
+            return None
+        if seat.sessions:
+            return None
+        view = self.house.engine.agent(seat.agent)
+        busy = view is not None and any(work.state != "wrap-up" for work in view.works)
+        # Those whom they were writing with go back to their places.
+        return routing.AgentLost(0, seat.agent) if busy else routing.AgentLoggedOut(0, seat.agent)
 
-    def _try(self, event: routing.Event) -> None:
+    def _try(self, input: records.Routing | records.Presences) -> None:
         try:
-            self._intake.put(records.Routing(event))
+            self._intake.put(input)
         except ApiError as error:
-            log.info("presence refused", event_kind=routing.kind(event), code=error.code)
+            log.info("presence refused", input=type(input).__name__, code=error.code)
 
     async def ask(self, input: Input) -> None:
         """Do what an agent asks; raises ApiError 409 when the present state does not allow it."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
 
 from acd.document import EntryPointConfig
+from acd.model import ContactView
 from exchange.brain import records
 from exchange.brain.answers import KEPT_SECONDS, Answers
 from exchange.brain.broadcasts import Broadcasts
@@ -16,6 +17,7 @@ from exchange.brain.channels import ChannelWork, Following
 from exchange.brain.floorwork import FloorWork
 from exchange.brain.house import Outcome
 from exchange.brain.intake import Intake
+from exchange.brain.recall import Recall
 from exchange.brain.records import Record
 from exchange.brain.shell import Exchange
 from storage.conversations import Conversations
@@ -40,8 +42,11 @@ class Doors:
         following: Following,
         entry_points: Callable[[], dict[str, EntryPointConfig]],
         now: Callable[[], float],
+        open: Sequence[ContactView],
     ) -> None:
+        """`open` are the contacts that the exchange begins with."""
         self._exchange = exchange
+        self._open = open
         self._stored = stored
         self._now = now
         desks = exchange.desks
@@ -51,6 +56,7 @@ class Doors:
         async def existed(contact: str) -> bool:
             return await queries.contact(contact) is not None
 
+        self.recalled = Recall(queries, stored, exchange.details, desks.conversations, self._show)
         self.contacts = ChannelWork(
             exchange.house,
             intake,
@@ -62,15 +68,27 @@ class Doors:
             entry_points,
             existed,
             following,
+            self.recalled,
             now,
         )
-        self.floor = FloorWork(exchange.house, intake, answers, desks.broadcasts, now)
+        self.floor = FloorWork(exchange.house, intake, answers, desks.broadcasts, now, open)
         desks.contacts = self.contacts
 
     async def recall(self) -> None:
-        """What is open is at hand again; raises DatabaseAway."""
-        await self.contacts.recall()
+        """What is open is known again, its data as soon as `recalled` has run; raises DatabaseAway."""
+        self.contacts.reopen(self._open)
         self._exchange.desks.broadcasts.recall(await self._stored.broadcasts(Broadcasts.since(self._now())))
+
+    def take_up(self) -> None:
+        """Finish what was begun."""
+        self.contacts.take_up(self._open)
+        self._open = ()
+
+    def _show(self, contact: str) -> None:
+        """Who has to do with this conversation sees what is new."""
+        conversation = self._exchange.desks.conversations.get(contact)
+        for agent in sorted(conversation.agents) if conversation is not None else ():
+            self._exchange.desks.push(agent)
 
     async def forget(self) -> None:
         """Without end: keys that are old are free again."""
@@ -88,8 +106,6 @@ class Doors:
             self._exchange.desks.push(agent)
         match record.input:
             case records.Message(contact=contact):
-                conversation = self._exchange.desks.conversations.get(contact)
-                for agent in sorted(conversation.agents) if conversation is not None else ():
-                    self._exchange.desks.push(agent)
+                self._show(contact)
             case _:
                 pass

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import acd.effects as decided
 import acd.events as routing
-from acd.model import AgentView
+from acd.model import AgentView, ContactView
 from api.channel import Done, Wait
 from api.errors import ApiError
 from api.models import User
@@ -25,8 +25,15 @@ class FloorWork:
     """Knows the house and the ledger's door; remembers who came to which queue, for the wait that is expected."""
 
     def __init__(
-        self, house: House, intake: Intake, answers: Answers, broadcasts: Broadcasts, now: Callable[[], float]
+        self,
+        house: House,
+        intake: Intake,
+        answers: Answers,
+        broadcasts: Broadcasts,
+        now: Callable[[], float],
+        open: Sequence[ContactView] = (),
     ) -> None:
+        """`open` are the contacts that are there when it begins."""
         self._house = house
         self._intake = intake
         self._answers = answers
@@ -34,7 +41,7 @@ class FloorWork:
         self._now = now
         self._visits: dict[str, dict[str, str]] = {}
         """By queue: the contact of each visit that is not over, in the order of being queued."""
-        for view in house.engine.contacts():
+        for view in open:
             for visit in view.visits:
                 self._visits.setdefault(visit.queue, {})[visit.id] = view.id
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import structlog
 
+from exchange.brain.records import Arrived, Record
 from ivr.document import Flow, parse
 from ivr.errors import FlowError
+from ivr.runner import Runner
 from storage.queries import Queries
 
 log = structlog.get_logger()
 
 KIND_FLOW = "flow"
+
+
+async def know(runner: Runner, record: Record, published: Callable[[], Awaitable[list[Flow]]]) -> None:
+    """A flow that was published since the log is followed: its document was there before the first caller was in it."""
+    match record.input:
+        case Arrived(flow=flow, version=version) if version and not runner.knows(flow, version):
+            for each in await published():
+                runner.add(each)
+        case _:
+            pass
 
 
 async def load(queries: Queries) -> list[Flow]:

@@ -51,12 +51,14 @@ class GarbageStatistics(msgspec.Struct, frozen=True):
 @contextmanager
 def put_off() -> Iterator[None]:
     """No collections in this block: it makes much that stays (recovery). Afterwards all of it is frozen."""
+    was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if was:
+            gc.enable()
 
 
 class Garbage:

@@ -159,6 +159,9 @@ class House:
                 self.route(msgspec.structs.replace(event, at=self.now))
                 if isinstance(event, Configured):
                     self.configured = event
+            case records.Presences(changes):
+                for change in changes:
+                    self.derive(msgspec.structs.replace(change, at=self.now))
             case records.Arrived():
                 self._arrive(input)
             case records.FlowAnswer(contact, answer):
@@ -482,6 +485,7 @@ def thaw(house: House, data: bytes) -> None:
     house.engine = Engine.restore(snapshot.engine)
     house.talks = {t.contact: t for t in snapshot.talks}
     house.by_agent = {t.agent: t.contact for t in snapshot.talks if t.agent}
+    house._wakes = Wakes()
     house._calls = {(t.card, t.call): t.contact for t in snapshot.talks if t.card}
     for talk in snapshot.talks:
         house._note_wake(talk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -52,6 +53,8 @@ class Ledger:
         self._waiting: deque[tuple[asyncio.Future[None], asyncio.Future[None], Record, Outcome]] = deque()
         self._some = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._keeps_time = False
+        self._rested_at = 0.0
         self._inputs = self._refused = 0
         self._stopped = False
 
@@ -121,18 +124,23 @@ class Ledger:
             self._timer.cancel()
             self._timer = None
         due = self._house.next_wake()
-        if due is not None:
-            delay = max(0.0, due - self._clock.now())
+        if due is not None and self._keeps_time:
+            delay = max(due - self._clock.now(), self._rested_at - time.monotonic(), 0.0)
             self._timer = asyncio.get_running_loop().call_later(delay + 0.001, self._tick)
 
     def _tick(self) -> None:
+        """What is due, or a part of it; then as long a rest, so that many deadlines leave half of the time to others."""
         self._timer = None
         if not self._stopped:
+            began = time.monotonic()
             with contextlib.suppress(BrokenHouse):  # logged, and the process starts anew
                 self.put(records.Clock())
+            self._rested_at = 2 * time.monotonic() - began
+            self._schedule()
 
     def start_clock(self) -> None:
         """Begin to keep deadlines (after recovery)."""
+        self._keeps_time = True
         self._schedule()
 
     def _rejected(self, durable: asyncio.Future[None]) -> None:

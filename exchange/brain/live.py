@@ -101,13 +101,13 @@ class Live:
                 except ValueError as error:
                     log.error("figures leave out an event of another version", place=row.position, error=str(error))
                     continue
-                self._feed(record, decided)
+                await self._feed_patiently(record, decided)
             count += 1
             if count % AT_ONCE == 0:
                 await asyncio.sleep(0)
         while self._waiting:
             for _ in range(min(AT_ONCE, len(self._waiting))):
-                self._feed(*self._waiting.popleft())
+                await self._feed_patiently(*self._waiting.popleft())
             await asyncio.sleep(0)
         self.ready = not self._broken
         log.info("figures are live", events=count)
@@ -116,6 +116,14 @@ class Live:
         log.error("no live figures until the exchange starts anew", reason=why)
         self._broken, self.ready = True, False
         self._waiting.clear()
+
+    async def _feed_patiently(self, record: Record, decided: Sequence[Effect]) -> None:
+        """After a long outage many quarters are over at once: each for itself."""
+        while self.fold.state.now and self.fold.state.quarter.end <= record.at:
+            self.fold.advance(self.fold.state.quarter.end)
+            self._sum_up()
+            await asyncio.sleep(0)
+        self._feed(record, decided)
 
     def _feed(self, record: Record, decided: Sequence[Effect]) -> None:
         for _ in feed(self.fold, record, decided):

@@ -43,6 +43,12 @@ class Routing(msgspec.Struct, frozen=True, tag="routing"):
     event: acd.events.Event
 
 
+class Presences(msgspec.Struct, frozen=True, tag="presences"):
+    """What became of several agents' desks, at once: each as if it were alone, one that is refused costs only itself."""
+
+    changes: tuple[acd.events.AgentReachable | acd.events.AgentLost | acd.events.AgentLoggedOut, ...]
+
+
 class Browser(msgspec.Struct, frozen=True):
     """Where a web caller's sound comes in, and the hash of the secret by which the page comes back to its call."""
 
@@ -172,6 +178,7 @@ class Clock(msgspec.Struct, frozen=True, tag="clock"):
 Input = (
     Booted
     | Routing
+    | Presences
     | Arrived
     | FlowAnswer
     | CustomerGone
@@ -195,6 +202,17 @@ class Record(msgspec.Struct, frozen=True):
     at: float
     input: Input
     source: Source | None = None
+
+
+def engine_events(input: Input) -> tuple[acd.events.Event, ...]:
+    """The engine events that an input is, without those that follow from it."""
+    match input:
+        case Routing(event):
+            return (event,)
+        case Presences(changes):
+            return changes
+        case _:
+            return ()
 
 
 _decoder = msgspec.msgpack.Decoder(Record)

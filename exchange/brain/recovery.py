@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
-import msgspec
 import structlog
 
 from acd.errors import Refused
+from acd.model import ContactView
 from exchange.brain import records, replay
 from exchange.brain.details import Details
 from exchange.brain.garbage import put_off
 from exchange.brain.house import House, freeze, thaw
+from exchange.brain.recall import details_of
 from exchange.brain.records import KIND, REJECTED
+from storage.entries import Position
 from storage.log import EventLog
-from storage.queries import Queries, Row
+from storage.queries import Queries
 
 log = structlog.get_logger()
 
 
-async def recover(house: House, events: EventLog) -> int:
-    """Replay what came after the newest snapshot; the number of records."""
+async def recover(house: House, events: EventLog, after: Position | None = None) -> int:
+    """Replay what came after the newest snapshot, or after the event that the house knows already; the number of records."""
     started = time.monotonic()
     with put_off():
-        empty, skipped = freeze(house), set[tuple[int, int]]()
-        while (count := await _replay(house, events, await replay.begin(house, events), skipped)) is None:
+        empty, skipped = freeze(House(house.runner, recordings=False)), set[tuple[int, int]]()
+        place = after or await replay.begin(house, events)
+        while (count := await _replay(house, events, place, skipped)) is None:
             thaw(house, empty)
+            place = await replay.begin(house, events)
     log.info("recovered", records=count, seconds=round(time.monotonic() - started, 3), contacts=len(house.talks))
     return count
 
@@ -53,14 +58,8 @@ async def _replay(house: House, events: EventLog, after: tuple[int, int], skippe
     return count
 
 
-async def recall_details(house: House, queries: Queries) -> dict[str, Details]:
-    """Who calls or writes, for the contacts that are open, or still being wrapped up."""
-    known = [view.id for view in house.engine.contacts()]
-    known += [work.contact for agent in house.engine.agents() for work in agent.works]
-    rows = await queries.open_contacts(list(dict.fromkeys([*house.talks, *known])))
-    return {str(row["id"]): _details(row) for row in rows}
-
-
-def _details(row: Row) -> Details:
-    cad = msgspec.json.decode(row["cad"], type=dict[str, str])
-    return Details(row["ani"], row["dnis"], row["display"], cad, row["callback"], row["trunk"], row["source"])
+async def recall_details(house: House, open: Sequence[ContactView], queries: Queries) -> dict[str, Details]:
+    """Who calls, or is called: nothing can be done with them without. The others have time (exchange.brain.recall)."""
+    calls = [view.id for view in open if view.channel == "voice"]
+    rows = await queries.open_contacts(list(dict.fromkeys([*house.talks, *calls])))
+    return {str(row["id"]): details_of(row) for row in rows}

@@ -207,6 +207,7 @@ class Web(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, tls: Tls | None = None, limits: VisitorLimits | None = None) -> None:
         super().__init__(config)
+        self.listening = asyncio.Event()
         config.http, config.ws = protocols(limits or VisitorLimits())
         logging.getLogger("uvicorn.error").addFilter(quiet)
         self._context = tls
@@ -218,10 +219,11 @@ class Web(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._context is None:
             await super().startup(sockets)
-            return
-        doors = await listening(self.config.host, self.config.port)
-        await super().startup([])
-        self.servers.append(Doors(doors, self._context.context, self._protocol))  # type: ignore[arg-type]
+        else:
+            doors = await listening(self.config.host, self.config.port)
+            await super().startup([])
+            self.servers.append(Doors(doors, self._context.context, self._protocol))  # type: ignore[arg-type]
+        self.listening.set()
 
     def _protocol(self) -> asyncio.Protocol:
         made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]

@@ -10,7 +10,7 @@ from acd.simulation.figures import Figures, serving
 from acd.simulation.observer import Observer
 from exchange.brain import records
 from exchange.brain.records import KIND
-from exchange.lab.entries import Log, event_of, seen
+from exchange.lab.entries import Log, seen
 from exchange.lab.errors import LabError
 from storage.entries import LogRow
 
@@ -55,9 +55,11 @@ async def _rules(log: Log, observer: Observer, at: float) -> Configured:
         return found
     async for row in log.rows(await log.before(at)):  # the exchange's first day
         if row.kind == KIND and b"configured" in row.body:
-            event = event_of(records.decode(row.body))
-            if isinstance(event, Configured):
-                return msgspec.structs.replace(event, at=at)
+            match records.decode(row.body).input:
+                case records.Routing(Configured() as event):
+                    return msgspec.structs.replace(event, at=at)
+                case _:
+                    pass
     raise LabError(f"The log of {log.name} does not say how the exchange was configured at that time.")
 
 
@@ -78,7 +80,10 @@ class _Reading:
             self._unread += 1
             return
         self._without += row.effects is None
-        self.observer.see(row.at, event_of(record), found)
+        *before, last = records.engine_events(record.input) or (None,)
+        for event in before:
+            self.observer.see(row.at, event, [])
+        self.observer.see(row.at, last, found)
         for effect in found:
             tell = self.tally.told.get(type(effect))
             if tell is not None:

@@ -7,10 +7,8 @@ from typing import Protocol
 
 import msgspec
 
-from acd.events import Configured, Event
+from acd.events import Configured
 from acd.simulation.seen import Seen
-from exchange.brain import records
-from exchange.brain.records import Record
 from ivr.document import Flow
 from storage.entries import LogRow, Position
 
@@ -53,15 +51,6 @@ class Log(Protocol):
     async def users(self) -> dict[str, str]:
         """Names of people by id, where they are known."""
         ...
-
-
-def event_of(record: Record) -> Event | None:
-    """The engine event that a record is, if it is one."""
-    match record.input:
-        case records.Routing(event):
-            return event
-        case _:
-            return None
 
 
 def seen(row: LogRow) -> list[Seen]:

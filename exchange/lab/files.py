@@ -16,9 +16,8 @@ import msgspec
 
 from acd.events import Configured
 from exchange.brain import logged, records
-from exchange.brain.records import Record
+from exchange.brain.records import Record, Routing
 from exchange.lab.database import DatabaseLog
-from exchange.lab.entries import event_of
 from exchange.lab.errors import LabError
 from ivr.document import Flow, parse
 from ivr.errors import FlowError
@@ -113,9 +112,11 @@ class FileLog:
             for text in file:
                 if b'"type":"configured"' in text and b'"switchroom_log"' not in text[:20]:
                     line = _line.decode(text)
-                    event = event_of(line.record) if line.record is not None else None
-                    if isinstance(event, Configured) and line.at < before:
-                        found = event
+                    match line.record:
+                        case Record(input=Routing(Configured() as event)) if line.at < before:
+                            found = event
+                        case _:
+                            pass
         return found
 
     async def snapshot(self, before: float) -> tuple[Position, bytes] | None:

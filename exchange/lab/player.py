@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from acd.effects import Effect
-from exchange.brain import records
+from exchange.brain import flows, records
 from exchange.brain.house import House, thaw
-from exchange.brain.records import KIND, Arrived, Record
+from exchange.brain.records import KIND
 from exchange.lab.entries import Log
 from exchange.lab.errors import LabError
 from exchange.lab.times import show, zone_of
@@ -36,11 +36,11 @@ class Player:
         if span is None:
             raise LabError(f"The log of {log.name} is empty.")
         first = await _first(log)
-        flows = await log.flows()
+        published = await log.flows()
         found = await log.snapshot(before if before is not None else span[0])
         problem = "there is no snapshot before the time that is to be replayed"
         if found is not None:
-            house = House(Runner(flows), recordings=recordings)
+            house = House(Runner(published), recordings=recordings)
             try:
                 thaw(house, found[1])
                 return cls(log, house, found[0], from_snapshot=True)
@@ -53,24 +53,15 @@ class Player:
                 f"The log of {log.name} begins at event {first.epoch}/{first.offset}, because older days were dropped or it is "
                 f"a part, and {problem}.{hint}"
             )
-        return cls(log, House(Runner(flows), recordings=recordings), BEGINNING, from_snapshot=False)
+        return cls(log, House(Runner(published), recordings=recordings), BEGINNING, from_snapshot=False)
 
     async def take(self, row: LogRow) -> Sequence[Effect]:
         """One event; what the house decides. Raises what the house raises, ValueError for a record of another version."""
         if row.kind != KIND:
             return []
         record = records.decode(row.body)
-        await self._know_flow(record)
+        await flows.know(self.house.runner, record, self._log.flows)
         return self.house.apply(record).decided
-
-    async def _know_flow(self, record: Record) -> None:
-        """A flow that was published while we play."""
-        match record.input:
-            case Arrived(flow=flow, version=version) if version and not self.house.runner.knows(flow, version):
-                for each in await self._log.flows():
-                    self.house.runner.add(each)
-            case _:
-                pass
 
 
 async def _first(log: Log) -> Position:

@@ -148,11 +148,14 @@ class Floor:
         self.doors: Doors
         self.configured = CONFIGURED
         self.lost_seconds = 0.3
+        self.recalling = True
+        """Whether open contacts are read after a start, without being asked for."""
         self.line_cards = ["linecard0"]
         self.web_cards = ["webcard0"]
         self.web_calls_a_minute = 10
         self._stack = contextlib.AsyncExitStack()
         self._ledger: asyncio.Task[None] | None = None
+        self._returns: asyncio.Task[None] | None = None
 
     async def until(self, true: Any, seconds: float = 5.0) -> Any:
         return await until(true, self.changed, seconds)
@@ -182,14 +185,16 @@ class Floor:
         await recovery.recover(house, cast(EventLog, self.log))
         clock = cast(EngineClock, LoopClock())
         events, queries = cast(EventLog, self.log), cast(Queries, self.queries)
-        details = await recovery.recall_details(house, queries)
+        open = house.engine.contacts()
+        details = await recovery.recall_details(house, open, queries)
         exchange = self.exchange = Exchange(house, details, lambda: {"5000": EntryPoint("5000", "demo", web=True)})
         exchange.dialler = Dialler(exchange, lambda: self.trunks)
         exchange.group = await self._stack.enter_async_context(asyncio.TaskGroup())
         greeting = (line.Configure(), edge.Configure([]))
         desk_cards = [card.name for card in self.desks]
         exchange.customers = Customers(b"a key")
-        exchange.cards = Cards(self.run, self.line_cards, desk_cards, self.web_cards, exchange, house.cursors, lambda: greeting)
+        kinds = (self.line_cards, desk_cards, self.web_cards)
+        exchange.cards = Cards(self.run, *kinds, exchange.news, house.cursors, lambda: greeting)
         exchange.filing = Filing(events, queries, exchange.cards)
         exchange.shop = Shop(exchange.cards, exchange.report, self.run / "beep.wav")
         exchange.ledger = Ledger(
@@ -225,20 +230,23 @@ class Floor:
             self.queries,
             lambda: {CHAT.id: CHAT, VOICE.id: VOICE},
             clock.now,
+            open,
         )
         await self.doors.recall()
         exchange.put(records.Booted(0.0))
         if house.configured is None:
             exchange.put(records.Routing(self.configured))
-        self.doors.contacts.take_up()
+        self.doors.take_up()
         self._ledger = exchange.group.create_task(exchange.ledger.run(), name="ledger")
         await exchange.filing.recall()
-        exchange.ledger.start_clock()
-        exchange.desks.expect_return()
+        self._returns = exchange.group.create_task(exchange.desks.expect_return(), name="returns")
         self.web_calls.expect_return()
         exchange.bury_lost_cards()
         await self._stack.enter_async_context(exchange.cards)
         exchange.dialler.take_up()
+        exchange.ledger.start_clock()
+        if self.recalling:
+            exchange.group.create_task(self.doors.recalled.run(), name="open contacts")
         for name in set(self.line_cards) & {self.line.name}:
             if self.line.server is not None:
                 await exchange.cards.line(name).connected()
@@ -246,8 +254,8 @@ class Floor:
 
     async def stop(self) -> None:
         """The exchange leaves; the cards do not notice."""
-        if self._ledger is not None:
-            self._ledger.cancel()
+        for task in filter(None, (self._ledger, self._returns)):
+            task.cancel()
         self.web_calls.close()
         self.exchange.dialler.close()
         for worker in self.exchange.workers.values():

@@ -134,6 +134,22 @@ async def test_conversations_outlive_the_exchange_and_a_parked_one_wakes_up() ->
         assert await border.post(f"/contacts/{contact}/messages", {"text": "x" * 4001}) == (422, "invalid")
 
 
+async def test_who_asks_first_after_a_restart_is_told_everything() -> None:
+    async with running_border(recalling=False) as border:
+        contact = await border.chatting(await border.page())
+        for number in (1, 2):
+            assert await border.post(f"/contacts/{contact}/messages", {"text": f"Word {number}"}) == (201, {"id": str(number)})
+        await border.floor.restart()
+        page = await border.floor.page()
+        assert (shown(page, contact) or {})["messages"] == 0, "nothing was read yet"
+        assert [m["text"] for m in (await page.say("messages", contact=contact))["messages"]] == ["Word 1", "Word 2"]
+        await page.until(lambda: (shown(page, contact) or {})["messages"] == 2)
+        await border.floor.restart()
+        assert await border.post(f"/contacts/{contact}/messages", {"text": "Word 3"}) == (201, {"id": "3"})
+        await border.floor.restart()
+        assert (await border.now(contact))["messages"] == 3
+
+
 async def test_who_loses_patience_leaves() -> None:
     script = parse("{contact: {entry_point: chat}, patience: 0.05, steps: [{wait: agent}, {say: Hello}]}")
     async with running_border() as border, customers(border, script, 2) as visits:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
+import acd.events as routing
+from acd.model import AgentConfig
 from api.errors import ApiError
 from exchange.brain import cards as cards_module
 from exchange.brain import desks as desks_module
@@ -16,6 +19,7 @@ from media.control import desk, line, work
 from media.control.envelope import ControlError
 from tests.exchange.brain.fake_cards import NO_OFFER, Card
 from tests.exchange.brain.floor import Floor, Page, running_floor
+from tests.exchange.brain.story import CONFIGURED
 
 pytestmark = pytest.mark.layer
 
@@ -66,7 +70,7 @@ async def nothing_is_left(floor: Floor, call: str) -> None:
     await floor.until(lambda: call in floor.line.forgotten)
     exchange = floor.exchange
     await floor.until(lambda: not exchange.workers)
-    assert (exchange.house.talks, exchange.details, exchange._messages) == ({}, {}, {})
+    assert (exchange.house.talks, exchange.details, exchange.voicemail.messages) == ({}, {}, {})
     await floor.until(lambda: unpatched(floor))
 
 
@@ -417,6 +421,30 @@ async def test_an_agent_who_does_not_come_back_after_a_restart_is_lost(monkeypat
         await floor.until(lambda: floor.exchange.house.engine.position(contact) == 1)
         floor.line.hang_up(call)
         await nothing_is_left(floor, call)
+
+
+async def test_who_does_not_come_back_is_told_of_in_one_record_and_who_does_in_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desks_module, "RETURN_GRACE", 0.2)
+    four = [*CONFIGURED.agents, AgentConfig("agent3", "Agent3"), AgentConfig("agent4", "Agent4")]
+    async with running_floor(configured=msgspec.structs.replace(CONFIGURED, agents=four)) as floor:
+        pages = [await floor.page(agent.id) for agent in four]
+        for page in pages:
+            await page.ready()
+        pages[-1].session.close(meant=True)  # known to be away before
+        await floor.stop()
+        monkeypatch.setattr(desks_module, "LOG_OUT_AFTER", 0.2)
+        for card in floor.desks:
+            card.connections = {id: made for id, made in card.connections.items() if made.owner == "agent3"}
+        known = len(floor.log.rows)
+        await floor.start()
+        await floor.page("agent3")
+        engine = floor.exchange.house.engine
+        gone = "logged-out"
+        await floor.until(lambda: [view.state for view in engine.agents()] == [gone, gone, "available", gone])
+        inputs = [records.decode(row.body).input for row in floor.log.rows[known:]]
+    changes = [input.changes for input in inputs if isinstance(input, records.Presences)]
+    away = [routing.AgentReachable(0, agent, False, "no-page") for agent in ("agent1", "agent2")]
+    assert changes == [tuple(away), tuple(routing.AgentLoggedOut(0, agent) for agent in ("agent1", "agent2", "agent4"))]
 
 
 async def test_an_offer_outlives_a_restart() -> None:

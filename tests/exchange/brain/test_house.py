@@ -23,7 +23,7 @@ from exchange.brain.records import Source
 from ivr import effects as flow
 from ivr.document import packaged, parse
 from ivr.inputs import CommandDone, Digits, Recorded
-from tests.exchange.brain.story import CONFIGURED, DEMO, Story, contact_id, new_house, possible, sensible
+from tests.exchange.brain.story import AGENTS, CONFIGURED, DEMO, Story, contact_id, new_house, possible, sensible
 
 pytestmark = pytest.mark.unit
 
@@ -388,3 +388,30 @@ def test_long_stories() -> None:
         finals.update(final for each in story.finals.values() for final in each)
     assert {"handled", "flowed-out", "failed"} < set(finals), "these stories told nothing"
     assert finals["abandoned"] + finals["short-abandoned"] > 0
+
+
+def test_what_became_of_several_desks_is_as_if_each_were_told_alone() -> None:
+    told, together = Story(), Story()
+    for story in (told, together):
+        for agent in AGENTS:
+            story.route(routing.AgentLoggedIn(0, agent))
+            story.route(routing.AgentReachable(0, agent, True))
+    changes = [routing.AgentReachable(0, agent, False, "no-page") for agent in AGENTS]
+    changes += [routing.AgentLoggedOut(0, AGENTS[0])]
+    for change in changes:
+        told.put(records.Routing(change), seconds=0)
+    outcome = together.put(records.Presences((routing.AgentLost(0, "nobody"), *changes)), seconds=0)
+    assert together.house.engine.agents() == told.house.engine.agents()
+    assert [view.state for view in together.house.engine.agents()] == ["logged-out", "idle"]
+    assert list(outcome.agents) == [AGENTS[0]], "who only cannot be reached looks the same as before"
+    assert records.decode(together.log[-1]).input == records.Presences((routing.AgentLost(0, "nobody"), *changes))
+    assert records.engine_events(records.Presences(tuple(changes))) == tuple(changes)
+
+
+def test_a_snapshot_in_a_used_house_leaves_nothing_of_what_was() -> None:
+    story, empty = Story(), freeze(new_house())
+    story.route(routing.AgentLoggedIn(0, AGENTS[0]))
+    story.to_queue()
+    assert story.house.next_wake() is not None
+    thaw(story.house, empty)
+    assert story.house.next_wake() is None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 from hypothesis import given, settings
@@ -240,6 +242,7 @@ async def test_deadlines_come_by_themselves() -> None:
     desk = Desk(QueueLog(at_once=True))
     loop = asyncio.get_running_loop()
     async with desk.running() as ledger:
+        ledger.start_clock()
         await ledger.put(records.Routing(CONFIGURED))
         for event in (
             routing.AgentLoggedIn(0.0, "agent1"),
@@ -290,11 +293,38 @@ async def test_recovered_deadlines_wait_for_start_clock() -> None:
     assert freeze(second.house) == freeze(first.house)
     await asyncio.sleep(30)
     async with second.running() as ledger:
+        await ledger.put(records.LineBack(contact_id(1)))
         await asyncio.sleep(1)
-        assert second.out == []
+        assert second.out == [records.LineBack(contact_id(1))]
         ledger.start_clock()
         await asyncio.sleep(1)
-        assert second.out == [records.Clock()]
+        assert second.out[1:] == [records.Clock()]
+
+
+@pytest.mark.realtime
+async def test_many_deadlines_leave_half_of_the_time_to_others() -> None:
+    class Slow(House):
+        """Always late."""
+
+        ticks: ClassVar[list[float]] = []
+
+        def next_wake(self) -> float | None:
+            return START if len(self.ticks) < 5 else None
+
+        def apply(self, record: Record) -> Outcome:
+            if isinstance(record.input, records.Clock):
+                self.ticks.append(time.monotonic())
+                time.sleep(0.02)
+            return super().apply(record)
+
+    house = Slow(new_house().runner, recordings=True)
+    desk = Desk(QueueLog(at_once=True), house)
+    async with desk.running() as ledger:
+        await ledger.put(records.Routing(CONFIGURED))
+        ledger.start_clock()
+        while len(house.ticks) < 5:
+            await asyncio.sleep(0.001)
+    assert min(later - one for one, later in itertools.pairwise(house.ticks)) >= 0.04
 
 
 class Trap(House):
@@ -358,6 +388,7 @@ async def test_a_deadline_that_breaks_the_house_is_no_stray_error() -> None:
     stray: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: stray.append(context))
     async with desk.running() as ledger:
+        ledger.start_clock()
         await ledger.put(records.Routing(CONFIGURED))
         await asyncio.sleep(10)
         assert desk.broken.is_set()
