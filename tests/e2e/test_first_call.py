@@ -147,7 +147,9 @@ async def test_an_unknown_number_is_refused(house: Switchroom) -> None:
 
 
 async def test_status_names_every_role(house: Switchroom) -> None:
-    roles = {p["role"] for p in (await house.status())["processes"] if p["pid"]}
+    code, out = await house.run("status", "--data", str(house.data), "--json")
+    assert code == 0, out
+    roles = {p["role"] for p in json.loads(out)["processes"] if p["pid"]}
     assert roles >= {"supervisor", "edge", "exchange", "linecard", "deskcard", "speech", "vault", "bookkeeper", "postgres"}
 
 
