@@ -23,7 +23,7 @@ run: setup ## start everything on the directory .data (DATA=DIR for another)
 test: lint setup setup-debian web-test pytest ## all checks and all tests
 
 pytest: setup setup-dev setup-debian ## the Python tests alone (TESTS=path for some)
-	$(PY) -m pytest $(TESTS)
+	$(PY) -m $(if $(TESTS),pytest $(TESTS),tests)
 
 web-test: $(STAMPS)/web
 	$(SETUP)/web.sh test

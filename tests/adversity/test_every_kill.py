@@ -345,7 +345,8 @@ async def postgres_dies(people: Crowd) -> None:
     people.check("postgres", begin)
 
 
-HUNG_SECONDS = 20.0
+HUNG_SECONDS = 12.0
+"""Longer than the exchange waits for any answer of the database."""
 
 
 async def postgres_hangs(people: Crowd) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from api.channel import Happened
 from api.client import RemoteContacts
+from tests.tools.ears import EARLY
 from tests.tools.switchroom import PASSWORD, Switchroom
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
@@ -72,7 +73,7 @@ async def test_a_call_and_two_chats_at_once_and_the_exchange_is_killed(house: Sw
 async def through(system: Switchroom, script: Path, watcher: Watcher) -> None:
     agent = await system.agent("agent1", "--chat-answer", "It comes today.", "--contacts", "3")
     await agent.event("available")
-    caller = await system.call("--digits", "1", "--tone", "440", "--seconds", "150")
+    caller = await system.call("--digits", "1", *EARLY, "--tone", "440", "--seconds", "150")
     call = (await agent.event("audio-in"))["contact"]
     options = ("--server", system.url, "--password", PASSWORD, "--customers", "2", "--json")
     customers = await system.tool("loopback", str(script), *options)

@@ -17,7 +17,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.tools import tones
 from tests.tools.browser import MICROPHONE_HZ, Agent, Person, chromium, loaded
 from tests.tools.ears import SURE, Caller
-from tests.tools.switchroom import PASSWORD, Switchroom, switchroom
+from tests.tools.switchroom import PASSWORD, Switchroom
 
 DIST = Path(__file__).parents[2] / "web" / "dist" / "index.html"
 
@@ -440,44 +440,42 @@ async def test_without_a_microphone_nothing_is_offered(house: Switchroom, stage:
     assert contact["agent"] == "agent2"
 
 
-async def test_a_killed_exchange_is_not_heard(tmp_path: Path, browser: Browser) -> None:
-    async with switchroom(tmp_path / "data") as house:
-        stage = Stage(browser, tmp_path)
-        agent, caller = await stage.talk(house, "4930600")
-        await agent.page.evaluate(
-            """() => {
-                 window.samples = [];
-                 setInterval(() => window.samples.push([__switchroom.remoteTone(), __switchroom.remoteLevel()]), 100);
-               }"""
-        )
-        killed = time.monotonic()
-        await house.kill("exchange")
-        await agent.at("banner-link").wait_for()
-        await agent.shot("exchange-gone")
-        await expect(agent.at("banner-link")).to_have_count(0, timeout=30_000)
-        back = time.monotonic()
-        samples = await agent.page.evaluate("window.samples")
-        assert len(samples) > 3
-        wrong = [s for s in samples if abs(s[0] - CALLER_HZ) > 3 or s[1] < -40]
-        assert not wrong, f"{len(wrong)} of {len(samples)} looks: {wrong[:5]}"
-        await agent.softphone("ready")
-        await agent.call(state="talking", held="false")
-        pressed = time.monotonic()
-        await agent.page.keyboard.press("F8")
-        hold = await caller.hears_other(MICROPHONE_HZ)
-        await agent.hears_nothing()
-        told("exchange killed", desk_was_back=back - killed, hold_was_heard_after_the_key=hold["t"] - pressed)
-        assert hold["t"] - pressed < 3.0
-        await agent.call(held="true")
-        await agent.page.keyboard.press("F8")
-        await agent.hears(CALLER_HZ)
-        await caller.hears(MICROPHONE_HZ, after=hold["t"])
-        await agent.page.keyboard.press("F4")
-        await agent.at("wrapup").wait_for()
-        await caller.tool.end()
-        heard = caller.heard()
-        assert heard.gaps(MICROPHONE_HZ, killed, pressed) == 0, "the caller hears the agent throughout"
-        async with house.api() as api:
-            contact = await contact_of(house, api, "4930600")
-        assert contact["final"] == "handled"
-        await stage.home()
+async def test_a_killed_exchange_is_not_heard(house: Switchroom, stage: Stage) -> None:
+    agent, caller = await stage.talk(house, "4930600")
+    await agent.page.evaluate(
+        """() => {
+             window.samples = [];
+             setInterval(() => window.samples.push([__switchroom.remoteTone(), __switchroom.remoteLevel()]), 100);
+           }"""
+    )
+    killed = time.monotonic()
+    await house.kill("exchange")
+    await agent.at("banner-link").wait_for()
+    await agent.shot("exchange-gone")
+    await expect(agent.at("banner-link")).to_have_count(0, timeout=30_000)
+    back = time.monotonic()
+    agent.pardon()
+    samples = await agent.page.evaluate("window.samples")
+    assert len(samples) > 3
+    wrong = [s for s in samples if abs(s[0] - CALLER_HZ) > 3 or s[1] < -40]
+    assert not wrong, f"{len(wrong)} of {len(samples)} looks: {wrong[:5]}"
+    await agent.softphone("ready")
+    await agent.call(state="talking", held="false")
+    pressed = time.monotonic()
+    await agent.page.keyboard.press("F8")
+    hold = await caller.hears_other(MICROPHONE_HZ)
+    await agent.hears_nothing()
+    told("exchange killed", desk_was_back=back - killed, hold_was_heard_after_the_key=hold["t"] - pressed)
+    assert hold["t"] - pressed < 3.0
+    await agent.call(held="true")
+    await agent.page.keyboard.press("F8")
+    await agent.hears(CALLER_HZ)
+    await caller.hears(MICROPHONE_HZ, after=hold["t"])
+    await agent.page.keyboard.press("F4")
+    await agent.at("wrapup").wait_for()
+    await caller.tool.end()
+    heard = caller.heard()
+    assert heard.gaps(MICROPHONE_HZ, killed, pressed) == 0, "the caller hears the agent throughout"
+    async with house.api() as api:
+        contact = await contact_of(house, api, "4930600")
+    assert contact["final"] == "handled"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exchange.configuration import command, text
+from tests.tools.ears import EARLY
 from tests.tools.switchroom import Switchroom
 
 pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="session")]
@@ -35,7 +36,7 @@ async def test_rules_change_while_a_caller_waits(house: Switchroom, tmp_path: Pa
 async def _a_new_skill_counts_at_once(house: Switchroom, rules: str) -> None:
     agent = await house.agent("agent1", "--answer-after", "0.1", "--contacts", "1", "--hang-up-after", "0.5")
     await agent.event("available")
-    caller = await house.call("--digits", "1", "--seconds", "60")
+    caller = await house.call("--digits", "1", *EARLY, "--seconds", "60")
     await caller.event("digits-sent")
 
     async def waits() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 
 from tests.tools import tones
+from tests.tools.ears import EARLY
 from tests.tools.switchroom import Switchroom
 
 pytestmark = [pytest.mark.interop, pytest.mark.realtime, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
@@ -109,9 +111,15 @@ async def _explained(house: Switchroom, contact: dict[str, Any]) -> None:
 
 
 async def test_nobody_logged_in_leads_to_voicemail(house: Switchroom, tmp_path: Path) -> None:
-    call = await house.call("--digits", "2", "--tone", "500", "--seconds", "24", "--caller", "4930556")
-    await call.event("answered")
-    await call.end(60)
+    call = await house.call("--digits", "2", *EARLY, "--tone", "500", "--seconds", "60", "--caller", "4930556")
+
+    async def speaks() -> bool:
+        return any(one["ani"] == "4930556" and one["recording"] for one in (await house.status())["calls"])
+
+    await house.until(speaks, 40, "recording of a message")
+    speaking = time.monotonic()
+    await house.until(lambda: time.monotonic() - speaking > 3, 10, "three seconds of message")
+    await call.stop()
     async with house.api() as api:
 
         async def voicemail() -> dict[str, object] | None:
@@ -147,7 +155,9 @@ async def test_an_unknown_number_is_refused(house: Switchroom) -> None:
 
 
 async def test_status_names_every_role(house: Switchroom) -> None:
-    roles = {p["role"] for p in (await house.status())["processes"] if p["pid"]}
+    code, out = await house.run("status", "--data", str(house.data), "--json")
+    assert code == 0, out
+    roles = {p["role"] for p in json.loads(out)["processes"] if p["pid"]}
     assert roles >= {"supervisor", "edge", "exchange", "linecard", "deskcard", "speech", "vault", "bookkeeper", "postgres"}
 
 
@@ -171,10 +181,10 @@ async def test_a_call_ends_without_leaving_lines_in_use(house: Switchroom) -> No
 async def test_who_waited_first_is_answered_first(house: Switchroom) -> None:
     absent = await house.agent("agent2", "--answer-after", "600", "--tone", "880")
     await absent.event("available")
-    first = await house.call("--digits", "1", "--seconds", "30", "--caller", "111")
+    first = await house.call("--digits", "1", *EARLY, "--seconds", "30", "--caller", "111")
     offer = await absent.event("offer")
     assert offer["ani"] == "111"
-    second = await house.call("--digits", "1", "--seconds", "30", "--caller", "222")
+    second = await house.call("--digits", "1", *EARLY, "--seconds", "30", "--caller", "222")
     await second.event("digits-sent")
     ready = await house.agent("agent1", "--answer-after", "0.2", "--contacts", "2")
     assert (await ready.event("offer"))["ani"] == "222"

@@ -18,6 +18,7 @@ import soundfile
 from playwright.async_api import Browser, WebSocketRoute, expect
 from websockets.asyncio.client import connect
 
+from tests.e2e.conftest import MOST_WEB_CALLS, WEB_CALLS_A_MINUTE
 from tests.tools import tones
 from tests.tools.browser import LEVEL, LOUD, MICROPHONE_HZ, SHOTS, TONE, Person, chromium
 from tests.tools.ears import Caller
@@ -32,7 +33,6 @@ AGENT_HZ = 880
 NOTES = [440 * 2 ** ((midi - 69) / 12) for midi in (60, 62, 64, 65, 67, 69, 71, 72, 74, 76)]
 """What the arpeggio of the music on hold is made of."""
 SIZES = {"wide": (1280, 800), "phone": (390, 844)}
-MOST, A_MINUTE = 2, 30
 
 
 class WebCaller(Person):
@@ -67,10 +67,6 @@ class WebCaller(Person):
         """Wait until the page has found the exchange again."""
         await expect(self.at("caller-away")).to_have_count(0, timeout=timeout * 1000)
         self.pardon()
-
-    def pardon(self) -> None:
-        """What the browser said of vain tries while there was no exchange is no complaint."""
-        self.complaints = [words for words in self.complaints if "ERR_CONNECTION_REFUSED" not in words]
 
     async def hears(self, hz: float, timeout: float = 15.0) -> None:
         await self._until(f"hz => Math.abs({TONE} - hz) < 3 && {LEVEL} > {LOUD}", hz, timeout)
@@ -148,18 +144,6 @@ class Stage:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Switchroom]:
-    """A system of its own: all these callers come from one address, and there are few web calls at once."""
-    limits = {"SWITCHROOM_WEB_CALLS": str(MOST), "SWITCHROOM_WEB_CALLS_A_MINUTE": str(A_MINUTE)}
-    system = Switchroom(tmp_path_factory.mktemp("office"), environment=limits, lines=4)
-    try:
-        await system.start()
-        yield system
-    finally:
-        await system.stop()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     if not (ROOT / "web" / "dist" / "index.html").exists():
         pytest.fail("The pages are not built: run `make setup`, or `npm ci && npm run build` in web/.")
@@ -168,8 +152,8 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bro
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage(browser: Browser, office: Switchroom) -> AsyncIterator[Stage]:
-    stage = Stage(browser, office)
+async def stage(browser: Browser, house: Switchroom) -> AsyncIterator[Stage]:
+    stage = Stage(browser, house)
     yield stage
     await stage.home()
     complaints = [words for person in stage.people for words in person.complaints]
@@ -374,7 +358,7 @@ async def test_a_denied_microphone_is_said_at_once(stage: Stage, tmp_path: Path)
 
 
 async def test_more_web_callers_than_allowed_hear_that_all_lines_are_busy(stage: Stage) -> None:
-    callers = [await stage.caller() for _ in range(MOST)]
+    callers = [await stage.caller() for _ in range(MOST_WEB_CALLS)]
     for caller in callers:
         await caller.dial()
     for caller in callers:
@@ -387,7 +371,7 @@ async def test_more_web_callers_than_allowed_hear_that_all_lines_are_busy(stage:
     await callers[0].ended()
 
     async def room() -> bool:
-        return len((await stage.house.status())["contacts"]) < MOST
+        return len((await stage.house.status())["contacts"]) < MOST_WEB_CALLS
 
     await stage.house.until(room, 10, "room for one more")
     await late.at("caller-again").click()
@@ -488,7 +472,7 @@ async def test_too_many_calls_in_a_minute_are_refused_with_a_sentence(stage: Sta
     """Last: the address that all these callers have is refused from here on."""
     url = stage.house.url.replace("http", "ws") + "/api/v1/web-call"
     codes: list[str] = []
-    for n in range(A_MINUTE + 1):
+    for n in range(WEB_CALLS_A_MINUTE + 1):
         async with connect(url) as socket, asyncio.timeout(5):
             start = {"type": "start", "id": n, "entry_point": "5000", "name": "", "sdp": "no offer"}
             await socket.send(json.dumps(start))

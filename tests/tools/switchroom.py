@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 
+from exchange import status as report
 from exchange.rundir import run_directory
 
 PASSWORD = "correct-horse-7"
@@ -209,17 +211,12 @@ class Switchroom:
         return process.returncode or 0, out.decode(errors="replace")
 
     async def status(self) -> dict[str, Any]:
-        """`switchroom status --json`."""
-        code, out = await self.run("status", "--data", str(self.data), "--json")
-        assert code == 0, out
-        found: dict[str, Any] = json.loads(out)
+        """What `switchroom status --json` says, without starting a process for each look."""
+        found: dict[str, Any] = msgspec.to_builtins(await report.take(self.data))
         return found
 
     async def processes(self, role: str = "") -> list[dict[str, Any]]:
-        code, out = await self.run("status", "--data", str(self.data), "--json")
-        if code:
-            return []
-        return [p for p in json.loads(out)["processes"] if not role or p["role"] == role]
+        return [p for p in (await self.status())["processes"] if not role or p["role"] == role]
 
     async def pid(self, role: str, name: str = "") -> int:
         found = [p for p in await self.processes(role) if p["pid"] and (not name or p["name"] == name)]
@@ -233,9 +230,11 @@ class Switchroom:
         return pid
 
     def trust(self) -> ssl.SSLContext | bool:
-        """Whom a client believes: our own certificate, once there is one."""
+        """Whom a client believes: our own certificate, once there is one; without TLS it need not read any."""
         own = self.data / "keys" / "switchroom.crt"
-        return ssl.create_default_context(cafile=own) if self.url.startswith("https:") and own.exists() else True
+        if not self.url.startswith("https:"):
+            return False
+        return ssl.create_default_context(cafile=own) if own.exists() else True
 
     async def healthy(self) -> bool:
         if self.server is not None and self.server.returncode is not None:

@@ -52,11 +52,14 @@ async def exchange(tmp_path: Path) -> FakeExchange:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def address(exchange: FakeExchange) -> AsyncIterator[str]:
+async def address(exchange: FakeExchange, browser: Browser) -> AsyncIterator[str]:
+    """Where the exchange is served; whatever a test has opened is closed: a page that talks costs a part of a core."""
     if not (DIST / "index.html").exists():
         pytest.fail("The pages are not built: run `make setup`, or `npm ci && npm run build` in web/.")
     async with served(exchange) as url:
         yield url
+        for context in browser.contexts:
+            await context.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
