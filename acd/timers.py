@@ -14,7 +14,12 @@ TimerKind = Literal["offer", "agent", "wrap-up", "visit", "callback"]
 """An offer's deadline, the end of an agent's pause, of an after-contact work, a step of a visit, a callback's next moment."""
 
 Entry = tuple[float, int, TimerKind, str]
+"""When, in which order of those of one instant, and whose."""
+
 Owner = tuple[TimerKind, str]
+
+_STEPS_FIRST = 1 << 60
+"""At one instant contacts take their steps before agents become free: whoever may have them then is asked with all others."""
 
 _NEVER = 1e12
 """Seconds; what falls later is kept in one heap with it."""
@@ -50,7 +55,7 @@ class Timers:
                 return
             self._take_out(owner, before)
         self._order += 1
-        entry: Entry = (at, self._order, kind, id)
+        entry: Entry = (at, self._order - _STEPS_FIRST if kind == "visit" else self._order, kind, id)
         self._by_owner[owner] = entry
         self._put_in(owner, entry)
 

@@ -83,17 +83,17 @@ def test_deadlines_fall_in_their_order(steps: list[tuple[str, float | str]]) -> 
     timers, model, order = Timers(), dict[str, tuple[float, int]](), 0
     for name, at in steps:
         if at == "clear":
-            timers.clear("visit", name)
+            timers.clear("offer", name)
             model.pop(name, None)
         elif isinstance(at, float):
-            timers.set("visit", name, at)
+            timers.set("offer", name, at)
             if name not in model or model[name][0] != at:
                 order += 1
                 model[name] = (at, order)
         elif model:
             earliest = min(model, key=lambda name: model[name])
             assert timers.due(model[earliest][0] - 0.1) is None
-            assert timers.due(model[earliest][0]) == ("visit", earliest)
+            assert timers.due(model[earliest][0]) == ("offer", earliest)
             del model[earliest]
         assert len(timers) == len(model)
         assert timers.next() == (min(model.values())[0] if model else None)
@@ -102,5 +102,14 @@ def test_deadlines_fall_in_their_order(steps: list[tuple[str, float | str]]) -> 
     timers.restore(*saved)
     assert timers.save() == saved
     for name in sorted(model, key=lambda name: model[name]):
-        assert timers.due(1e300) == ("visit", name)
+        assert timers.due(1e300) == ("offer", name)
     assert timers.due(1e300) is None
+
+
+def test_at_one_instant_contacts_take_their_steps_before_agents_become_free() -> None:
+    timers = Timers()
+    timers.set("agent", "ann", 5.0)
+    timers.set("visit", "v1", 5.0)
+    timers.set("offer", "o1", 4.0)
+    timers.set("visit", "v2", 5.0)
+    assert [timers.due(5.0) for _ in range(5)] == [("offer", "o1"), ("visit", "v1"), ("visit", "v2"), ("agent", "ann"), None]
