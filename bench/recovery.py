@@ -1,11 +1,11 @@
 """How long a killed exchange is away: from its process's start to where it has its state again, and to where it answers.
 
-    python -m bench.recovery [--agents N] [--waiting N] [--events N] [--times N] [--after SECONDS] [--json]
+    python -m bench.recovery [--agents N] [--waiting N] [--events N] [--times N] [--after SECONDS] [--ago SECONDS]
 
 The log has a snapshot of a big floor (10,000 agents, 50,000 contacts waiting) and 19,999 events after it, one less than those
-after which the bookkeeper makes the next snapshot; it ends as the exchange starts, and no page and no card comes back. The
-process is the real one: a spare that takes over from a killed exchange, having followed the log; one without the time for
-that yet; and one that begins with nothing.
+after which the bookkeeper makes the next snapshot. It ends as the exchange starts, or some time ago; no page and no card comes
+back. The process is the real one: a spare that takes over from a killed exchange, having followed the log; one without the
+time for that yet; and one that begins with nothing.
 
 It answers when all three are there: a `Status` over the control socket, `GET /health`, and a chat that is begun by
 `POST /api/v1/contacts` (its events are decided and in the log). Chats are begun for some seconds more: for the longest wait
@@ -199,7 +199,7 @@ async def start(data: Path, run: Path, dsn: str, after: float, kind: Kind) -> di
 
 async def measure(options: argparse.Namespace) -> None:
     """As many starts as wished, each of the same log."""
-    floor = busy.BusyHouse(options.agents, options.waiting, time.time() - stored.ENDS_AFTER, OVER_SECONDS)
+    floor = busy.BusyHouse(options.agents, options.waiting, time.time() - stored.ENDS_AFTER - options.ago, OVER_SECONDS)
     with tempfile.TemporaryDirectory(prefix="swb-") as folder:
         data = Path(folder)
         run = rundir.prepare(data)
@@ -244,6 +244,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--after", type=float, default=20.0)
+    parser.add_argument("--ago", type=float, default=0.0, help="seconds between the log's end and the start: a long outage")
     parser.add_argument("--json", action="store_true")
     asyncio.run(measure(parser.parse_args()))
 

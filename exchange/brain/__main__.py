@@ -77,6 +77,7 @@ PAGES = Path(__file__).parents[2] / "web" / "dist"
 DATABASE_PATIENCE = 240.0
 """Without the log nothing can be decided: a start waits for the database, for less than the supervisor waits for the start."""
 CLOSE_SECONDS = 3.0
+LET_GO_SECONDS = 0.1
 
 
 class Brain:
@@ -371,8 +372,8 @@ async def _wait(chosen: settings.Settings, site: Site) -> tuple[bool, Known | No
     try:
         return await asyncio.to_thread(wait_for_the_word), ahead.known
     finally:
-        following.cancel()
-        await asyncio.wait([following])
+        following.cancel()  # it takes nothing more from here on; a database that hangs may keep it from ending
+        await asyncio.wait([following], timeout=LET_GO_SECONDS)
 
 
 async def _main(chosen: settings.Settings, site: Site, *, spare: bool) -> int:
