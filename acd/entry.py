@@ -7,7 +7,7 @@ from acd.cases import Contact, Ticket, Visit
 from acd.effects import Overflowed, OverflowWhy
 from acd.eligibility import able, need_of_all
 from acd.errors import Refused
-from acd.lanes import Lane, head_of, lane_of, stand
+from acd.lanes import Lane, lane_of, stand
 from acd.matching import seek_agent, tell_nobody
 from acd.model import Need, Overflow, Target, Trigger
 from acd.roster import Seat
@@ -243,20 +243,25 @@ def rules_may_hold(floor: Floor) -> None:
 
 def nobody_left(floor: Floor, seat: Seat) -> None:
     """An agent logged out: look at the queues whose rules may apply now."""
-    there = floor.roster.logged_in
-    for queue, _ in seat.serves:
-        if not len(queue.waiting):
-            continue
-        if "nobody-logged-in" in queue.rules and not there & queue.members[-1]:
+    for queue in floor.queues.values():
+        if queue.waiting.length and _may_be_left(floor, queue, seat):
             sweep(floor, queue)
-        elif "nobody-with-the-skill" in queue.rules:
-            lanes = (lane for lane in queue.lanes.values() if len(lane.waiting))
-            if any(not there & able(floor.roster, queue, lane.need, len(queue.delays), lane.outside) for lane in lanes):
-                sweep(floor, queue)
-    for door in (f"agent/{seat.agent.id}", f"team/{seat.config.team}", "anybody"):
-        for lane in sorted(floor.aside.get(door, {}).values(), key=head_of):  # not as they came, for replay
-            if "nobody-with-the-skill" in lane.queue.rules and not there & lane.mask:
-                sweep(floor, lane.queue)
+
+
+def _may_be_left(floor: Floor, queue: Queue, seat: Seat) -> bool:
+    there, served = floor.roster.logged_in, queue.config.id in seat.by_queue
+    if served and "nobody-logged-in" in queue.rules and not there & queue.members[-1]:
+        return True
+    if "nobody-with-the-skill" not in queue.rules:
+        return False
+    for lane in queue.lanes.values():
+        if lane.head is None:
+            continue
+        if lane.need.agents:
+            return True  # while a preferred agent is waited for, the lane does not say who else may have its contacts
+        if (served or lane.outside) and not there & able(floor.roster, queue, lane.need, len(queue.delays), lane.outside):
+            return True
+    return False
 
 
 def sweep(floor: Floor, queue: Queue) -> None:

@@ -105,6 +105,19 @@ def test_a_step_that_leaves_nobody_is_noticed_while_the_preferred_agent_is_waite
     assert only(out, effects.Overflowed).why == "nobody-with-the-skill"
 
 
+def test_the_last_with_the_skill_goes_while_a_preferred_agent_is_waited_for() -> None:
+    world = ruled(Overflow("nobody-with-the-skill", OTHER))
+    world.available("ann", "cyd")
+    for agent in ("ann", "cyd"):
+        world.choose(agent, "idle", "break")
+    world.come("c1", need=Need((SkillNeed("german"),)), preferred="ann", patience=60.0)
+    world.wait(1.0)
+    assert where(world, "c1")[1] == ["sales"]
+    world.do(events.AgentLoggedOut(world.at, "cyd"))
+    world.go_on()
+    assert where(world, "c1")[1] == ["other"]
+
+
 @pytest.mark.parametrize(
     ("rule", "then"),
     [
