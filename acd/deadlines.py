@@ -12,7 +12,7 @@ from acd.state import Floor
 from acd.timers import TimerKind
 from acd.visits import advance, schedule
 
-DEADLINES_AT_ONCE = 64
+DEADLINES_AT_ONCE = 32
 """Of those that fall at one instant: the rest is for the next event, which comes at once."""
 
 OF_AGENTS: frozenset[TimerKind] = frozenset({"offer", "agent", "wrap-up"})

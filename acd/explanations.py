@@ -45,9 +45,10 @@ def of_contacts(
     strategy = lane.queue.strategy
     named = [AgentCandidate(known.agent.id, key) for key, known in agents if known is not seat]
     own = next((key for key, other in agents if other is seat), strategy.key(seat))
-    contacts = []
-    for (priority, _, weight, _, _), other in ranked[1:]:
-        contacts.append(_contact(other, priority, -weight))
+    contacts = [
+        ContactCandidate(v.contact, v.queue, priority, place, -weight, order, v.priority, v.queued_at)
+        for (priority, _, weight, place, order), v in ranked[1:]
+    ]
     first, second = ranked[0][0], ranked[1][0] if len(ranked) > 1 else None
     tie = ""
     if second is not None and first[:2] == second[:2]:

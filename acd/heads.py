@@ -7,10 +7,11 @@ therefore kept apart: there are few doors, and going along them touches nothing 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from acd.cases import WaitingKey
-from acd.ordered import BLOCK, block_of, place_of
+from acd.ordered import BLOCK, place_of
 
 if TYPE_CHECKING:
     from acd.lanes import Lane
@@ -31,17 +32,27 @@ class Door:
         """Whoever comes through can have the lane's contacts, as far as they serve the queue."""
 
 
-class Heads:
-    """Lanes by their first contacts: lists side by side, in blocks of a bounded size."""
+class Block:
+    """Some heads in order, as lists side by side; of a bounded size."""
 
-    __slots__ = ("_numbers", "doors", "keys", "lanes")
+    __slots__ = ("doors", "keys", "lanes", "numbers")
+
+    def __init__(self, keys: list[WaitingKey], lanes: list[Lane]) -> None:
+        self.keys, self.lanes = keys, lanes
+        self.doors = [lane.door for lane in lanes]
+        self.numbers = array("d", [key[0] for key in keys])
+
+
+class Heads:
+    """Lanes by their first contacts."""
+
+    __slots__ = ("blocks", "first")
 
     def __init__(self) -> None:
-        self.keys: list[list[WaitingKey]] = []
-        """Blocks of heads, in order, and below the door and the lane of each; to be read only."""
-        self.doors: list[list[Door]] = []
-        self.lanes: list[list[Lane]] = []
-        self._numbers: list[array[float]] = []
+        self.blocks: list[Block] = []
+        """To be read only; none is empty."""
+        self.first: WaitingKey | None = None
+        """The first contact of all."""
 
     @classmethod
     def of(cls, lanes: list[tuple[WaitingKey, Lane]]) -> Heads:
@@ -49,41 +60,49 @@ class Heads:
         found = cls()
         for at in range(0, len(lanes), BLOCK // 2):
             part = lanes[at : at + BLOCK // 2]
-            found._new_block(len(found.keys), [key for key, _ in part], [lane for _, lane in part])
+            found.blocks.append(Block([key for key, _ in part], [lane for _, lane in part]))
+        found.first = lanes[0][0] if lanes else None
         return found
 
-    def _new_block(self, index: int, keys: list[WaitingKey], lanes: list[Lane]) -> None:
-        self.keys.insert(index, keys)
-        self.lanes.insert(index, lanes)
-        self.doors.insert(index, [lane.door for lane in lanes])
-        self._numbers.insert(index, array("d", [key[0] for key in keys]))
+    def _block(self, key: WaitingKey) -> Block:
+        """Where the key is or would be; there are blocks."""
+        blocks, last = self.blocks, len(self.blocks) - 1
+        if not last:
+            return blocks[0]
+        return blocks[min(bisect_left(blocks, key, key=_last), last)]
 
     def add(self, key: WaitingKey, lane: Lane) -> None:
         """Put a lane in, by its head."""
-        if not self.keys:
-            self._new_block(0, [key], [lane])
+        if self.first is None or key < self.first:
+            self.first = key
+        if not self.blocks:
+            self.blocks.append(Block([key], [lane]))
             return
-        index = block_of(self._numbers, self.keys, key)
-        numbers, keys, lanes = self._numbers[index], self.keys[index], self.lanes[index]
-        at = place_of(numbers, keys, key)
-        numbers.insert(at, key[0])
-        keys.insert(at, key)
-        lanes.insert(at, lane)
-        self.doors[index].insert(at, lane.door)
-        if len(keys) > BLOCK:
+        block = self._block(key)
+        at = place_of(block.numbers, block.keys, key)
+        block.numbers.insert(at, key[0])
+        block.keys.insert(at, key)
+        block.doors.insert(at, lane.door)
+        block.lanes.insert(at, lane)
+        if len(block.keys) > BLOCK:
             half = BLOCK // 2
-            self._new_block(index + 1, keys[half:], lanes[half:])
-            del numbers[half:], keys[half:], lanes[half:], self.doors[index][half:]
+            self.blocks.insert(self.blocks.index(block) + 1, Block(block.keys[half:], block.lanes[half:]))
+            del block.numbers[half:], block.keys[half:], block.doors[half:], block.lanes[half:]
 
     def remove(self, key: WaitingKey, lane: Lane) -> None:
         """Take a lane out; raises KeyError when it is not there by this head."""
-        if not self.keys:
+        if not self.blocks:
             raise KeyError(key)
-        index = block_of(self._numbers, self.keys, key)
-        numbers, keys, lanes = self._numbers[index], self.keys[index], self.lanes[index]
-        at = place_of(numbers, keys, key)
-        if at == len(keys) or lanes[at] is not lane:
+        block = self._block(key)
+        at = place_of(block.numbers, block.keys, key)
+        if at == len(block.keys) or block.lanes[at] is not lane:
             raise KeyError(key)
-        del numbers[at], keys[at], lanes[at], self.doors[index][at]
-        if not keys:
-            del self._numbers[index], self.keys[index], self.lanes[index], self.doors[index]
+        del block.numbers[at], block.keys[at], block.doors[at], block.lanes[at]
+        if not block.keys:
+            self.blocks.remove(block)
+        if not at:
+            self.first = self.blocks[0].keys[0] if self.blocks else None
+
+
+def _last(block: Block) -> WaitingKey:
+    return block.keys[-1]

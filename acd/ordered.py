@@ -33,17 +33,6 @@ def place_of(numbers: array[float], keys: list[Key], key: tuple[Any, ...]) -> in
     return at
 
 
-def block_of(numbers: list[array[float]], blocks: list[list[Key]], key: tuple[Any, ...]) -> int:
-    """The block where the key is or would be, the last for one behind all."""
-    last = len(blocks) - 1
-    if not last:
-        return 0
-    index = min(bisect_left(numbers, key[0], key=_last), last)
-    if index < last and blocks[index][-1] < key:
-        index = min(bisect_left(blocks, key, index + 1, key=_last), last)
-    return index
-
-
 class Ordered(Generic[Key]):
     """Unique tuples in ascending order."""
 
@@ -89,7 +78,8 @@ class Ordered(Generic[Key]):
         """Block and place where the key is or would be; there are keys."""
         if not self._numbers:
             return 0, bisect_left(self.blocks[0], key)
-        index = block_of(self._numbers, self.blocks, key)
+        last = len(self.blocks) - 1
+        index = min(bisect_left(self.blocks, key, key=_last), last) if last else 0
         return index, place_of(self._numbers[index], self.blocks[index], key)
 
     def add(self, key: Key) -> None:

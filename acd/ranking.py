@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from acd.cases import Visit, WaitingKey
 from acd.heads import Heads
 from acd.lanes import Lane, head_of
-from acd.model import Membership
 from acd.roster import Roster, Seat
 from acd.strategies.base import Key, Strategy
 
@@ -83,8 +82,11 @@ def contacts_in_order(floor: Floor, seat: Seat, most: int) -> list[tuple[Contact
     """
     merging: list[_Entry] = []
     for queue, member in seat.serves:
-        if queue.heads.keys:
-            merging.append(_Lanes(seat, queue.heads, member).first())
+        first = queue.heads.first
+        if first is not None:
+            priority, weight, since = member.priority, -member.weight, first[0]
+            rest = _Lanes(seat, queue.heads, priority, weight)
+            merging.append(((priority, int(since), weight, since, first[1]), None, None, rest))
     if floor.aside:
         merging += _aside(floor, seat)
     heapify(merging)
@@ -137,40 +139,37 @@ class _Lanes:
 
     __slots__ = ("at", "block", "heads", "priority", "seat", "weight")
 
-    def __init__(self, seat: Seat, heads: Heads, member: Membership) -> None:
+    def __init__(self, seat: Seat, heads: Heads, priority: int, weight: int) -> None:
         self.seat, self.heads = seat, heads
-        self.priority, self.weight = member.priority, -member.weight
+        self.priority, self.weight = priority, weight
         self.block = self.at = 0
 
     def rest(self) -> _Entry | None:
         """All that has not been looked at, by the first of it."""
-        keys = self.heads.keys
-        if self.at == len(keys[self.block]):
-            if self.block + 1 == len(keys):
+        blocks = self.heads.blocks
+        if self.at == len(blocks[self.block].keys):
+            if self.block + 1 == len(blocks):
                 return None
             self.block, self.at = self.block + 1, 0
-        return self.first()
-
-    def first(self) -> _Entry:
-        """The lane to be looked at next; there is one."""
-        place, order, _ = self.heads.keys[self.block][self.at]
+        place, order, _ = blocks[self.block].keys[self.at]
         return (self.priority, int(place), self.weight, place, order), None, None, self
 
     def next(self) -> _Entry | None:
         """The next one, if any."""
-        heads, block, at, seat = self.heads, self.block, self.at, self.seat
+        at, seat = self.at, self.seat
         known, open = seat.config.skills, seat.open
-        while block < len(heads.doors):
-            doors = heads.doors[block]
+        for number in range(self.block, len(self.heads.blocks)):
+            block = self.heads.blocks[number]
+            doors = block.doors
             for index in range(at, len(doors)):
                 door = doors[index]
                 if known.get(door.skill, 0) >= door.least and door.bit & open:
-                    lane = heads.lanes[block][index]
+                    lane = block.lanes[index]
                     if door.whole or lane.takes(seat):
-                        self.block, self.at = block, index + 1
-                        place, order, visit = heads.keys[block][index]
+                        self.block, self.at = number, index + 1
+                        place, order, visit = block.keys[index]
                         return (self.priority, int(place), self.weight, place, order), visit, lane, self
-            block, at = block + 1, 0
+            at = 0
         return None
 
 

@@ -204,8 +204,8 @@ def derived(engine: Engine) -> dict[str, Any]:
                 {key: (list(lane.waiting), lane.mask, lane.head) for key, lane in queue.lanes.items() if len(lane.waiting)},
                 [
                     (key, (door.bit, door.skill, door.least, door.whole), lane.key)
-                    for blocks in zip(queue.heads.keys, queue.heads.doors, queue.heads.lanes, strict=True)
-                    for key, door, lane in zip(*blocks, strict=True)
+                    for block in queue.heads.blocks
+                    for key, door, lane in zip(block.keys, block.doors, block.lanes, strict=True)
                 ],
                 queue.delays,
                 queue.members,

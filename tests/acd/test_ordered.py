@@ -68,11 +68,14 @@ def test_heads_keep_door_and_lane_beside_each_key(steps: list[tuple[bool, Key]])
             elif not add:
                 with pytest.raises(KeyError):
                     found.remove(head, cast(Any, _Lane()))
-            for mine in (found, Heads.of(sorted(model.items(), key=lambda item: cast(Key, item[0])))):
-                assert all(mine.keys)
-                assert [key for block in mine.keys for key in block] == sorted(model)
-                assert [lane for block in mine.lanes for lane in block] == [model[key] for key in sorted(model)]
-                assert [door for block in mine.doors for door in block] == [model[key].door for key in sorted(model)]
+            ordered = sorted(model)
+            for mine in (found, Heads.of([(key, model[key]) for key in ordered])):
+                assert all(block.keys for block in mine.blocks)
+                assert mine.first == (ordered[0] if ordered else None)
+                assert [key for block in mine.blocks for key in block.keys] == ordered
+                assert [number for block in mine.blocks for number in block.numbers] == [key[0] for key in ordered]
+                assert [lane for block in mine.blocks for lane in block.lanes] == [model[key] for key in ordered]
+                assert [door for block in mine.blocks for door in block.doors] == [model[key].door for key in ordered]
 
 
 TIMES = st.one_of(NUMBERS, st.sampled_from(["clear", "due", 1e13]))
