@@ -91,7 +91,6 @@ class EventLog(History):
         connection = await self._connect()
         self.epoch = int(await connection.fetchval("SELECT epoch FROM log_epoch"))
         await self._ship_leftovers()
-        await asyncio.to_thread(self._spool.renew)
         self.epoch = int(await connection.fetchval("UPDATE log_epoch SET epoch = epoch + 1 RETURNING epoch"))
         self._day = await connection.fetchval("SELECT max(day) FROM log_days") or date.min
         self._tasks = [loop.create_task(self._write(), name="log writer"), loop.create_task(self._ship(), name="log shipper")]
