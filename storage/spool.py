@@ -73,16 +73,25 @@ class Spool:
             os.fdatasync(self._file)
             self._end += len(frame)
 
-    def peek(self) -> bytes | None:
-        """The oldest batch that is not shipped."""
+    def peek(self, most: int = 1) -> list[bytes]:
+        """The oldest batches that are not shipped; none where the first of them cannot be read."""
+        found: list[bytes] = []
         with self._turn:
-            return None if self.empty else self._frame(self._read)
+            at = self._read
+            while at < self._end and len(found) < most and at - self._read < CHUNK:
+                data = self._frame(at)
+                if data is None:
+                    break
+                found.append(data)
+                at += _HEAD.size + len(data)
+        return found
 
-    def advance(self) -> None:
-        """The oldest batch is shipped; an empty spool's file shrinks to nothing."""
+    def advance(self, count: int = 1) -> None:
+        """So many of the oldest batches are shipped; an empty spool's file shrinks to nothing."""
         with self._turn:
-            size, _ = _HEAD.unpack(os.pread(self._file, _HEAD.size, self._read))
-            self._read += _HEAD.size + size
+            for _ in range(count):
+                size, _ = _HEAD.unpack(os.pread(self._file, _HEAD.size, self._read))
+                self._read += _HEAD.size + size
             if self.empty:
                 os.ftruncate(self._file, 0)
                 os.fdatasync(self._file)
