@@ -41,6 +41,8 @@ IDLE_SECONDS = 5
 """PostgreSQL ends a transaction of ours of which it hears nothing more: it holds the epoch and its events, and whoever comes
 after (our next try over a new connection, the next exchange) would wait for it until the old connection is known to be dead."""
 MOST_IN_A_BATCH = 500
+MOST_TOGETHER = 128
+"""Batches of the spool that one transaction ships: a minute's spool would take minutes one by one."""
 
 _HOLDER = "SELECT epoch FROM log_epoch FOR SHARE"
 _HOLDER_AND_NEWS = f"SELECT epoch, pg_notify('{CHANNEL}', '') FROM log_epoch FOR SHARE"  # noqa: S608
@@ -76,6 +78,7 @@ class EventLog(History):
         self._spooling = False
         self._shipping = asyncio.Event()
         self._spool_turn = asyncio.Lock()
+        self._together = 1
         self._connection: asyncpg.Connection | None = None
         self._late: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -91,7 +94,6 @@ class EventLog(History):
         connection = await self._connect()
         self.epoch = int(await connection.fetchval("SELECT epoch FROM log_epoch"))
         await self._ship_leftovers()
-        await asyncio.to_thread(self._spool.renew)
         self.epoch = int(await connection.fetchval("UPDATE log_epoch SET epoch = epoch + 1 RETURNING epoch"))
         self._day = await connection.fetchval("SELECT max(day) FROM log_days") or date.min
         self._tasks = [loop.create_task(self._write(), name="log writer"), loop.create_task(self._ship(), name="log shipper")]
@@ -249,15 +251,21 @@ class EventLog(History):
             return True
 
     async def _ship_one(self) -> None:
-        data = await asyncio.to_thread(self._spool.peek)
-        if data is None:  # the disk has not kept it: what cannot be read must not stop all that follows
+        found = await asyncio.to_thread(self._spool.peek, self._together)
+        if not found:  # the disk has not kept it: what cannot be read must not stop all that follows
             aside = await asyncio.to_thread(self._spool.put_aside)
             log.critical("the spool cannot be read, it is put aside", file=str(aside))
             return
-        batch = msgspec.msgpack.decode(data, type=Batch)
-        await asyncio.wait_for(self._commit(batch), SHIP_SECONDS)
+        batches = [msgspec.msgpack.decode(data, type=Batch) for data in found]
+        batch = Batch([e for each in batches for e in each.events], [w for each in batches for w in each.rows])
+        try:
+            await asyncio.wait_for(self._commit(batch), SHIP_SECONDS)
+        except TimeoutError:
+            self._together = max(1, self._together // 2)
+            raise
+        self._together = min(MOST_TOGETHER, self._together * 2)
         self._shipped += len(batch.events)
-        await asyncio.to_thread(self._spool.advance)
+        await asyncio.to_thread(self._spool.advance, len(found))
 
     async def _ship_leftovers(self) -> None:
         """What an earlier process left; refused when another one has had the log since, it is put aside for a person to see."""

@@ -15,6 +15,16 @@ log = structlog.get_logger()
 
 _HEAD = struct.Struct(">II")
 MAX_BATCH = 64 * 1024 * 1024
+CHUNK = 1024 * 1024
+
+
+def _sync(folder: Path) -> None:
+    """Make a name in it durable."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 class Spool:
@@ -27,10 +37,21 @@ class Spool:
         self._open()
 
     def _open(self) -> None:
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._read = 0
-        self._end = self._sound_end()
-        os.ftruncate(self._file, self._end)
+        """What is there, in a file of our own: an older process that was overtaken may yet write to the one it has."""
+        own = self._path.with_name(f"{self._path.name}.new")
+        self._file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._read = 0
+            self._end = self._sound_end()
+            new = os.open(own, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            for at in range(0, self._end, CHUNK):
+                os.pwrite(new, os.pread(self._file, min(CHUNK, self._end - at), at), at)
+            os.fsync(new)
+            own.rename(self._path)
+            _sync(self._path.parent)
+        finally:
+            os.close(self._file)
+        self._file = new
 
     @property
     def empty(self) -> bool:
@@ -52,16 +73,25 @@ class Spool:
             os.fdatasync(self._file)
             self._end += len(frame)
 
-    def peek(self) -> bytes | None:
-        """The oldest batch that is not shipped."""
+    def peek(self, most: int = 1) -> list[bytes]:
+        """The oldest batches that are not shipped; none where the first of them cannot be read."""
+        found: list[bytes] = []
         with self._turn:
-            return None if self.empty else self._frame(self._read)
+            at = self._read
+            while at < self._end and len(found) < most and at - self._read < CHUNK:
+                data = self._frame(at)
+                if data is None:
+                    break
+                found.append(data)
+                at += _HEAD.size + len(data)
+        return found
 
-    def advance(self) -> None:
-        """The oldest batch is shipped; an empty spool's file shrinks to nothing."""
+    def advance(self, count: int = 1) -> None:
+        """So many of the oldest batches are shipped; an empty spool's file shrinks to nothing."""
         with self._turn:
-            size, _ = _HEAD.unpack(os.pread(self._file, _HEAD.size, self._read))
-            self._read += _HEAD.size + size
+            for _ in range(count):
+                size, _ = _HEAD.unpack(os.pread(self._file, _HEAD.size, self._read))
+                self._read += _HEAD.size + size
             if self.empty:
                 os.ftruncate(self._file, 0)
                 os.fdatasync(self._file)
@@ -75,13 +105,6 @@ class Spool:
             self._path.rename(aside)
             self._open()
             return aside
-
-    def renew(self) -> None:
-        """Go on with a file of our own: another process that was overtaken may still write to the old one, which is empty."""
-        with self._turn:
-            os.close(self._file)
-            self._path.unlink()
-            self._open()
 
     def close(self) -> None:
         with self._turn:
