@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 SYSTEMS = ("tests/e2e", "tests/adversity")
 """Whole systems: many processes each, and what they promise is measured by the clock."""
 SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
-OUTCOMES = ("failures", "errors", "skipped")
+OUTCOMES = {"failures": "failed", "errors": "errors", "skipped": "skipped"}
 INTERRUPTED = 2
 
 
@@ -30,7 +30,7 @@ def counted(*reports: Path) -> str:
     """The outcomes of all runs together."""
     suites = [suite for report in reports if report.exists() for suite in ElementTree.parse(report).getroot().iter("testsuite")]  # noqa: S314  our own
     total, *others = (sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", *OUTCOMES))
-    told = [f"{count} {name}" for name, count in zip(OUTCOMES, others, strict=True) if count]
+    told = [f"{count} {word}" for word, count in zip(OUTCOMES.values(), others, strict=True) if count]
     return ", ".join([f"{total - sum(others)} passed", *told])
 
 

@@ -25,7 +25,7 @@ from playwright.async_api import expect
 from exchange.brain.ice import credentials
 from exchange.certificates import check_certificate
 from tests.tools.browser import MICROPHONE_HZ, Agent, Ears, asleep, chromium
-from tests.tools.ears import EARLY, Caller
+from tests.tools.ears import Caller
 from tests.tools.network import NotPermitted, World, world
 from tests.tools.switchroom import PASSWORD, Switchroom
 
@@ -276,9 +276,9 @@ async def test_switchroom_agent_works_by_https(house: Switchroom) -> None:
     refused = await house.agent("agent2", "--seconds", "5")
     assert (await refused.event("error"))["code"] == "unreachable"
     await refused.stop()
-    agent = await house.agent("agent2", "--no-verify", "--tone", "880", "--contacts", "1", "--hang-up-after", "2")
+    agent = await house.agent("agent2", "--no-verify", "--tone", "880", "--contacts", "1")
     await agent.event("available")
-    call = await house.call("--digits", "1", *EARLY, "--tone", str(CALLER_HZ), "--seconds", "60", "--caller", "4930703")
+    call = await house.call("--digits", "1", "--tone", str(CALLER_HZ), "--seconds", "12", "--caller", "4930703")
     ended = await agent.event("contact-ended", timeout=60)
     assert abs(ended["heard_hz"] - CALLER_HZ) < 5
     await call.end(30)
