@@ -166,7 +166,7 @@ async def test_floods_on_every_port_while_two_talk_and_one_waits(tmp_path: Path)
         await agent.event("available", timeout=PATIENCE)
         talking = await Caller.dial(house, tmp_path, "31", hz=CALLER_HZ, seconds=250)
         await agent.event("audio-in", timeout=PATIENCE)
-        waiting = await Caller.dial(house, tmp_path, "32", hz=WAITER_HZ, seconds=250)
+        waiting = await Caller.dial(house, tmp_path, "32", hz=WAITER_HZ, seconds=250, early=False)
         await waiting.tool.event("digits-sent", timeout=PATIENCE)
         raid, before = Raid(house), await Standing.of(house)
         async with Crowd(raid.http) as silent, Crowd(raid.http, b"GET / HTTP/1.1\r\n", b"x: y\r\n") as slow:

@@ -27,12 +27,12 @@ class Caller:
 
     @classmethod
     async def dial(
-        cls, house: Switchroom, folder: Path, number: str, *, hz: int = 440, digits: str = "1", seconds: int = 150
+        cls, house: Switchroom, folder: Path, number: str, *, hz: int = 440, seconds: int = 150, early: bool = True
     ) -> Caller:
-        """Dial the demo's number, press digits into the greeting, as callers do who know the menu, and hum."""
+        """Dial the demo's number, press 1 into the greeting, as callers do who know the menu, or after it, and hum."""
         saved = folder / f"caller-{number}.wav"
         words = ["--tone", str(hz), "--caller", number, "--seconds", str(seconds), "--save", str(saved), "--listen"]
-        return cls(await house.call("--digits", digits, *EARLY, *words), number, saved, hz)
+        return cls(await house.call("--digits", "1", *(EARLY if early else ()), *words), number, saved, hz)
 
     async def hears(self, hz: int, *, after: float = 0.0, timeout: float = 15.0) -> dict[str, Any]:
         """Wait until this is the strongest tone (0: silence), told later than `after`; the event."""
