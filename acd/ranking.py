@@ -53,6 +53,9 @@ def _smallest(roster: Roster, strategy: Strategy, mask: int, most: int) -> list[
     A small set is sorted; in a large one the order of all free agents is walked until enough are found.
     """
     count = mask.bit_count()
+    if count == 1:
+        seat = roster.seats[mask.bit_length() - 1]
+        return [(strategy.key(seat), seat)]
     order = roster.order(strategy.name) if count > MOST_SORTED else None
     if order is not None and count * count > 2 * len(order):
         found = []
@@ -65,9 +68,8 @@ def _smallest(roster: Roster, strategy: Strategy, mask: int, most: int) -> list[
                     break
         return found
     every = [(strategy.key(seat), seat.slot, seat) for seat in roster.seats_of(mask)]
-    if count > 1:
-        every = sorted(every)[:most] if count < 64 else nsmallest(most, every)
-    return [(key, seat) for key, _, seat in every[:most]]
+    every = sorted(every)[:most] if count < 64 else nsmallest(most, every)
+    return [(key, seat) for key, _, seat in every]
 
 
 # --- contacts -----------------------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ class Roster:
         whole = whole and not need.where and not need.teams and len(need.skills) < 2
         skill, least = "", 0
         if need.skills:
-            hardest = max(need.skills, key=_how_rare)
+            hardest = need.skills[0] if len(need.skills) == 1 else max(need.skills, key=_how_rare)
             skill, least = hardest.skill, max(1, hardest.least)
             whole = whole and hardest.most >= HIGHEST_PROFICIENCY
         known = self._doors.get((bit, skill, least, whole))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from acd.model import HIGHEST_PROFICIENCY
+from acd.model import HIGHEST_PROFICIENCY, SkillNeed
 from acd.strategies.base import Strategy
 from acd.strategies.longest_available import key
 
@@ -14,21 +14,29 @@ if TYPE_CHECKING:
 
 def tiers(lane: Lane, mask: int) -> list[tuple[float, int]]:
     """The agents by score, the best first; the number is the score, negative."""
+    skills, roster = lane.need.skills, lane.roster
+    if mask.bit_count() == 1:
+        known = roster.seats[mask.bit_length() - 1].config.skills
+        return [(-float(sum(_worth(need, known.get(need.skill, 0)) for need in skills)), mask)]
     scores = {0: mask}
-    for need in lane.need.skills:
+    for need in skills:
         split: dict[int, int] = {}
         for score, left in scores.items():
-            for level, having in enumerate(lane.roster.levels(need.skill)):
+            for level, having in enumerate(roster.levels(need.skill)):
                 both = left & having
                 if both:
-                    worth = score + (HIGHEST_PROFICIENCY + 1 - level if need.prefer == "low" else level)
+                    worth = score + _worth(need, level)
                     split[worth] = split.get(worth, 0) | both
                     left ^= both
             if left:  # named agents, who need not have it
-                worth = score + (HIGHEST_PROFICIENCY + 1 if need.prefer == "low" else 0)
+                worth = score + _worth(need, 0)
                 split[worth] = split.get(worth, 0) | left
         scores = split
     return [(-float(score), scores[score]) for score in sorted(scores, reverse=True)]
+
+
+def _worth(need: SkillNeed, level: int) -> int:
+    return HIGHEST_PROFICIENCY + 1 - level if need.prefer == "low" else level
 
 
 STRATEGY = Strategy("best-proficiency", ("proficiency (negative)", "available since", "order"), key, tiers)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from acd import effects, events
 from acd.model import AgentConfig, Membership, Need, QueueConfig, SkillNeed, WrapUp
-from acd.strategies import STRATEGIES
+from acd.strategies import STRATEGIES, best_proficiency
 from tests.acd.world import World, configuration, only
 
 pytestmark = pytest.mark.unit
@@ -113,6 +115,23 @@ def test_low_proficiency_preferred_keeps_the_experts_free() -> None:
     )
     world.available("ann", "bob", "cyd")
     assert order(world, 3, Need((SkillNeed("german", prefer="low"),))) == ["cyd", "bob", "ann"]
+
+
+@pytest.mark.parametrize("agents", [(), ("ann", "bob")])
+@pytest.mark.parametrize("prefer", ["", "low"])
+def test_a_score_is_the_same_alone_and_among_others(prefer: Literal["", "low"], agents: tuple[str, ...]) -> None:
+    skills = {"ann": {"german": 9}, "bob": {"german": 5, "billing": 8}, "cyd": {"german": 5, "billing": 2}}
+    world = floor("best-proficiency", *(AgentConfig(id, id, skills=known) for id, known in skills.items()))
+    need = Need((SkillNeed("german", prefer=prefer), SkillNeed("billing")), agents=agents)
+    world.come("c1", need=need)
+    found = world.engine._floor
+    lane = found.standing["visit-c1"]
+    among = dict(best_proficiency.tiers(lane, lane.mask))
+    for seat in found.roster.seats_of(lane.mask):
+        assert [best_proficiency.tiers(lane, seat.bit)] == [[(s, seat.bit)] for s, mask in among.items() if mask & seat.bit]
+        known = skills[seat.agent.id]
+        german = 11 - known["german"] if prefer == "low" else known["german"]
+        assert among.get(-float(german + known.get("billing", 0)), 0) & seat.bit
 
 
 def test_linear_goes_by_level_and_then_by_the_configuration() -> None:
