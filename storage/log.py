@@ -117,6 +117,11 @@ class EventLog(History):
         return Position(self.epoch, self._offset)
 
     @property
+    def in_database(self) -> bool:
+        """Whether all that is durable can be read in the database; else some of it waits in the spool."""
+        return not self._spooling
+
+    @property
     def next_position(self) -> Position:
         """Where the next event will be: rows that go with it may point at it."""
         return Position(self.epoch, self._offset + 1)

@@ -126,6 +126,8 @@ class Filing:
 
     async def _file_all(self) -> None:
         await self.events.write([])
+        if not self.events.in_database:  # whose contacts have ended could not be seen, and nobody would look again
+            raise DatabaseAway("The log's spool is not shipped yet.")
         found = await self._queries.unfiled()
         left = self._salvage
         self._salvage = False

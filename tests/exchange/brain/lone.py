@@ -234,7 +234,8 @@ class LoneExchange:
     @contextlib.asynccontextmanager
     async def api(self, user: str = "supervisor") -> AsyncIterator[httpx2.AsyncClient]:
         """A client that is logged in."""
-        async with httpx2.AsyncClient(base_url=self.url, timeout=20) as client:
+        limits = httpx2.Limits(keepalive_expiry=1)  # the server ends what rests for 5 s, perhaps as we use it again
+        async with httpx2.AsyncClient(base_url=self.url, timeout=20, limits=limits) as client:
             answer = await client.post("/api/v1/login", json={"name": user, "password": PASSWORD}, timeout=PATIENCE)
             assert answer.status_code == 200, answer.text
             client.headers["authorization"] = f"Bearer {answer.json()['token']}"
