@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from acd import entry, visits
-from acd.agents import rest, spare
+from acd.agents import put_back, rest, spare
 from acd.cases import Callback, Contact, Ticket, Visit
 from acd.effects import CallbackChanged, VisitReason
 from acd.ends import drop_callback, finish
@@ -15,7 +15,6 @@ from acd.offers import withdraw_from
 from acd.people import Work
 from acd.segments import end_segment, end_talk
 from acd.state import Floor
-from acd.visits import advance, schedule
 
 
 def take(floor: Floor, event: CallbackTaken) -> None:
@@ -155,11 +154,7 @@ def due(floor: Floor, id: str) -> None:
         callback.state, callback.next_try = "waiting", 0.0
         queue = contact.visits[0].queue
         floor.out.append(CallbackChanged(contact.id, queue, "waiting", tries=callback.tries))
-        floor.change_contact(contact, "waiting")
-        for visit in contact.visits:
-            visit.waiting_since = floor.at
-            advance(floor, visit)
-            schedule(floor, visit)
+        put_back(floor, contact)
         set_timer(floor, contact)
         entry.wait_on(floor, contact)
 
