@@ -82,18 +82,18 @@ async def _contacts(connection: Any, floor: busy.BusyHouse) -> None:
 
 async def copied(server: PostgresServer, name: str) -> str:
     """The DSN of a copy of it: each start finds the same."""
-    connection = await asyncpg.connect(server.embedded.dsn.replace(f"/{DATABASE}?", "/postgres?"))
-    try:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE}")
-    finally:
-        await connection.close()
+    await _administer(server, f"CREATE DATABASE {name} TEMPLATE {DATABASE}")
     return server.embedded.dsn.replace(f"/{DATABASE}?", f"/{name}?")
 
 
 async def dropped(server: PostgresServer, name: str) -> None:
     """The copy is not needed any more."""
+    await _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _administer(server: PostgresServer, command: str) -> None:
     connection = await asyncpg.connect(server.embedded.dsn.replace(f"/{DATABASE}?", "/postgres?"))
     try:
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await connection.execute(command)
     finally:
         await connection.close()
