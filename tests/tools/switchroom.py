@@ -48,6 +48,30 @@ def free_range(size: int) -> str:
     raise RuntimeError("no free range of UDP ports")
 
 
+async def asked_until(
+    true: Callable[[], Any],
+    seconds: float,
+    what: str,
+    told: Callable[[], str],
+    *,
+    step: float = STEP,
+    ended: Callable[[], bool] = lambda: False,
+) -> Any:
+    """Ask again and again, with a limit, while it has not `ended`; the truthy answer. A failure says what was `told`."""
+    end = time.monotonic() + seconds
+    while True:
+        found = true()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        if ended():
+            raise AssertionError(f"it has ended before {what}: {told()}")
+        if time.monotonic() > end:
+            raise AssertionError(f"no {what} in {seconds} s: {told()}")
+        await asyncio.sleep(step)
+
+
 class Tool:
     """`switchroom call` or `switchroom agent`: its JSON lines as they come."""
 
@@ -246,16 +270,7 @@ class Switchroom:
 
     async def until(self, true: Callable[[], Any], timeout: float, what: str) -> Any:
         """Ask again and again, with a limit; the truthy answer."""
-        end = time.monotonic() + timeout
-        while True:
-            found = true()
-            if asyncio.iscoroutine(found):
-                found = await found
-            if found:
-                return found
-            if time.monotonic() > end:
-                raise AssertionError(f"no {what} in {timeout} s: {self.log()}")
-            await asyncio.sleep(STEP)
+        return await asked_until(true, timeout, what, self.log)
 
     @contextlib.asynccontextmanager
     async def api(self, user: str = "supervisor") -> AsyncIterator[httpx2.AsyncClient]:

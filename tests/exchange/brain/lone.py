@@ -10,7 +10,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Self
@@ -25,9 +24,8 @@ from media.vault.keys import make_or_load_master_key
 from storage.database import Database
 from storage.queries import Queries
 from tests.exchange.brain.fake_cards import DeskCard, Edge, LineCard, Speech, Vault
-from tests.tools.switchroom import free_port
+from tests.tools.switchroom import PASSWORD, asked_until, free_port
 
-PASSWORD = "correct-horse-7"
 STEP = 0.02
 PATIENCE = 120.0
 """Seconds for what takes no time, on a machine that is busy with other things."""
@@ -203,18 +201,11 @@ class LoneExchange:
 
     async def until(self, true: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
         """Ask again and again, with a limit; the truthy answer."""
-        end = time.monotonic() + seconds
-        while True:
-            found = true()
-            if asyncio.iscoroutine(found):
-                found = await found
-            if found:
-                return found
-            if self.process is not None and self.process.returncode is not None:
-                raise AssertionError(f"the exchange has ended before {what}: {self.log[-6000:]}")
-            if time.monotonic() > end:
-                raise AssertionError(f"no {what} in {seconds} s: {self.log[-6000:]}")
-            await asyncio.sleep(STEP)
+
+        def ended() -> bool:
+            return self.process is not None and self.process.returncode is not None
+
+        return await asked_until(true, seconds, what, lambda: self.log[-6000:], step=STEP, ended=ended)
 
     # --- callers --------------------------------------------------------------------------------------------------
 
