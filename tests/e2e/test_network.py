@@ -256,7 +256,7 @@ async def test_another_network_and_a_sleep_in_one_talk(house: Switchroom, net: W
         assert replaced - silent < 3.0, f"{what}: music after {replaced - silent:.2f} s"
         caller_hears = heard.since(MICROPHONE_HZ, there, seconds=0.6)
         assert caller_hears is not None
-        agent_hears = ears.back(gone if what == "network" else there)
+        agent_hears = ears.back(there)
         spent = max(caller_hears, agent_hears) - there
         print(f"{what}: music {replaced - silent:.2f}, caller {caller_hears - there:.2f}, agent {agent_hears - there:.2f}")
         assert spent < 2.0 + ears.held_up(there, there + spent), f"{what}: both heard each other after {spent:.2f} s"

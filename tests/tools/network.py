@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,9 +120,12 @@ class World:
         _run("ip", "-n", self.namespace("out"), "link", "set", "eth0", "down")
 
     def plug(self, address: str) -> None:
-        """Give the browser's machine a network again, where it has this address and no other."""
+        """Give the browser's machine a network again, where it has this address and no other; from then on nothing is lost."""
         space = ["-n", self.namespace("out")]
         _run("ip", *space, "address", "flush", "dev", "eth0")
+        _run("ip", *space, "link", "set", "eth0", "up")
+        while "state forwarding" not in _run("bridge", "-n", self.namespace("nat"), "link", "show", "dev", "out"):
+            time.sleep(0.005)
         _address(space, "eth0", f"{address}/24", via=self.public)
 
     def chromium(self, folder: Path) -> Path:

@@ -165,7 +165,7 @@ describe("connection", () => {
     FarEnd.last.onclose?.();
     link.hurry();
     expect(FarEnd.all).toHaveLength(2);
-    vi.advanceTimersByTime(400);
+    vi.advanceTimersByTime(399);
     expect(FarEnd.all).toHaveLength(2);
   });
 });
@@ -224,6 +224,34 @@ describe("doubts", () => {
     expect(moves.at(-1)).toBe(true);
   });
 
+  it("do not wait long for a connection whose first packet may be lost", async () => {
+    const [old] = FarEnd.all;
+    old?.onopen?.();
+    link.hurry();
+    for (const [opened, wait] of [
+      [3, 400],
+      [4, 800],
+    ] as const) {
+      await vi.advanceTimersByTimeAsync(wait - 1);
+      expect(FarEnd.all).toHaveLength(opened - 1);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(FarEnd.all).toHaveLength(opened);
+      expect(FarEnd.all.at(-2)?.closed).toBe(true);
+    }
+    await vi.advanceTimersByTimeAsync(500);
+    link.hurry(); // the network has changed again
+    expect(FarEnd.all).toHaveLength(5);
+    await vi.advanceTimersByTimeAsync(400);
+    expect(FarEnd.all).toHaveLength(6);
+    FarEnd.last.onopen?.();
+    expect(states).toEqual(["open", "lost", "open"]);
+    FarEnd.last.onclose?.();
+    await vi.advanceTimersByTimeAsync(200);
+    expect(FarEnd.all).toHaveLength(7);
+    await vi.advanceTimersByTimeAsync(7_900); // nobody is in a hurry any more
+    expect(FarEnd.all).toHaveLength(7);
+  });
+
   it("leave nothing behind when the desk closes", async () => {
     FarEnd.last.onopen?.();
     link.hurry();
@@ -233,10 +261,24 @@ describe("doubts", () => {
     expect(FarEnd.all.every((one) => one.closed)).toBe(true);
   });
 
-  it("begin anew what was begun on the network before", () => {
+  it("begin anew what was begun on the network before, soon and then less soon", async () => {
     link.hurry();
     expect(FarEnd.all).toHaveLength(2);
     expect(FarEnd.all[0]?.closed).toBe(true);
+    for (const [opened, wait] of [
+      [3, 400],
+      [4, 800],
+      [5, 1_600],
+      [6, 3_200],
+      [7, 6_400],
+    ] as const) {
+      await vi.advanceTimersByTimeAsync(wait);
+      expect(FarEnd.all).toHaveLength(opened);
+    }
+    expect(refused).toBe(0);
+    await vi.advanceTimersByTimeAsync(8_000);
+    expect(refused).toBe(1);
+    expect(FarEnd.all.every((one) => one.closed)).toBe(true);
   });
 });
 

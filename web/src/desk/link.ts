@@ -19,7 +19,8 @@ const PING_EVERY_MS = 10_000;
 const PONG_WITHIN_MS = 5_000;
 const PROOF_WITHIN_MS = 3_000;
 const SPARE_RETRY_MS = 250;
-const SPARE_YOUNG_MS = 1_500;
+/** What a connection gets to open when the network may have changed, doubled with each: its first packet is lost easily, and a system sends that again after one second and three. */
+const HURRY_MS = 400;
 const REPLY_WITHIN_MS = 10_000;
 
 export class DeskLink {
@@ -30,11 +31,12 @@ export class DeskLink {
   #replies = new Replies();
   #retry: ReturnType<typeof setTimeout> | undefined;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
+  #patience = CONNECT_MS;
   #ping: ReturnType<typeof setInterval> | undefined;
   /** Opened beside a connection that may be dead; while one is wanted, a failed one is followed by another. */
   #spare: WebSocket | null = null;
   #spareAt = 0;
-  #spareRetry: ReturnType<typeof setTimeout> | undefined;
+  #spareTimer: ReturnType<typeof setTimeout> | undefined;
   #proving: WebSocket | null = null;
   #moved = false;
 
@@ -71,10 +73,8 @@ export class DeskLink {
       return;
     }
     // What was begun on the network before may never end.
-    this.#drop("not-connected", "The connection to the exchange was lost.");
-    clearTimeout(this.#retry);
-    this.#attempt = 0;
-    this.#connect();
+    this.#patience = HURRY_MS;
+    this.#again();
   }
 
   /** Send a command and wait for its reply; rejects with a `CommandError`. */
@@ -90,10 +90,22 @@ export class DeskLink {
     return this.#replies.ask((id) => socket.send(JSON.stringify({ ...body, type, id })), within);
   }
 
+  #again(): void {
+    this.#drop("not-connected", "The connection to the exchange was lost.");
+    clearTimeout(this.#retry);
+    this.#attempt = 0;
+    this.#connect();
+  }
+
   #connect(): void {
     const socket = this.make(this.url);
     this.#socket = socket;
-    this.#connectTimer = setTimeout(() => this.#lost(socket, true), CONNECT_MS);
+    const patience = this.#patience;
+    this.#connectTimer = setTimeout(() => {
+      this.#lessHurried();
+      if (patience < CONNECT_MS) this.#again();
+      else this.#lost(socket, true);
+    }, patience);
     socket.onopen = () => this.#opened(socket);
     this.#listen(socket);
   }
@@ -107,6 +119,7 @@ export class DeskLink {
     if (socket !== this.#socket) return;
     clearTimeout(this.#connectTimer);
     this.#attempt = 0;
+    this.#patience = CONNECT_MS;
     this.#ping = setInterval(() => this.#sendPing(PONG_WITHIN_MS), PING_EVERY_MS);
     this.#set("open");
     this.#moved = false;
@@ -136,27 +149,38 @@ export class DeskLink {
     );
   }
 
+  #lessHurried(): void {
+    this.#patience = Math.min(CONNECT_MS, 2 * this.#patience);
+  }
+
   #prove(): void {
     const socket = this.#socket;
-    this.#openSpare();
+    if (this.#spare === null || performance.now() - this.#spareAt >= HURRY_MS) {
+      this.#patience = HURRY_MS;
+      this.#openSpare();
+    }
     if (this.#proving === socket) return;
     this.#proving = socket;
     void this.#sendPing(PROOF_WITHIN_MS).then(() => {
       if (this.#proving !== socket) return;
       this.#proving = null;
-      this.#dropSpare();
+      this.#patience = CONNECT_MS;
+      this.#leaveSpare();
     });
   }
 
   #openSpare(): void {
-    if (this.#spare !== null && performance.now() - this.#spareAt < SPARE_YOUNG_MS) return;
-    this.#dropSpare();
+    // A browser opens no second connection to a place while the first one is being opened.
+    this.#takeSpare()?.close();
     const spare = this.make(this.url);
     this.#spare = spare;
     this.#spareAt = performance.now();
+    this.#spareTimer = setTimeout(() => {
+      this.#lessHurried();
+      this.#openSpare();
+    }, this.#patience);
     spare.onopen = () => {
-      this.#spare = null;
-      this.#proving = null;
+      this.#takeSpare();
       this.#drop("not-connected", "The connection to the exchange was lost.");
       this.#moved = true;
       this.#set("lost");
@@ -165,20 +189,24 @@ export class DeskLink {
       this.#opened(spare);
     };
     spare.onclose = () => {
-      this.#spare = null;
-      this.#spareRetry = setTimeout(() => this.#openSpare(), SPARE_RETRY_MS);
+      this.#takeSpare();
+      this.#spareTimer = setTimeout(() => this.#openSpare(), SPARE_RETRY_MS);
     };
   }
 
-  #dropSpare(): void {
-    clearTimeout(this.#spareRetry);
+  #takeSpare(): WebSocket | null {
+    clearTimeout(this.#spareTimer);
     const spare = this.#spare;
     this.#spare = null;
-    if (spare === null) return;
-    spare.onopen = spare.onmessage = spare.onclose = null;
-    // Browsers complain in their console of one that is closed before it is open.
-    if (spare.readyState === 0) spare.onopen = () => spare.close();
-    else spare.close();
+    if (spare !== null) spare.onopen = spare.onmessage = spare.onclose = null;
+    return spare;
+  }
+
+  /** Browsers complain in their console of one that is closed before it is open: without need it is not. */
+  #leaveSpare(): void {
+    const spare = this.#takeSpare();
+    if (spare?.readyState === 0) spare.onopen = () => spare.close();
+    else spare?.close();
   }
 
   #lost(socket: WebSocket, refused: boolean): void {
@@ -194,7 +222,7 @@ export class DeskLink {
   #drop(code: string, message: string): void {
     clearTimeout(this.#connectTimer);
     clearInterval(this.#ping);
-    this.#dropSpare();
+    this.#takeSpare()?.close();
     this.#proving = null;
     const socket = this.#socket;
     this.#socket = null;
