@@ -15,7 +15,7 @@ import time
 from collections import deque
 from typing import Any
 
-import exchange.brain.__main__  # noqa: F401  all that lives in the real process, too
+import exchange.brain.process  # noqa: F401  all that lives in the real process, too
 from bench.tools.busy import BusyHouse
 from exchange.brain import logged, records
 from exchange.brain.garbage import Garbage, put_off

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -33,6 +34,8 @@ SNAPSHOT_EVERY = 20_000
 REPLAY_SECONDS = 0.5
 """A snapshot comes sooner on a big floor: as soon as so much computing would be needed to replay what came since."""
 SAVE_SECONDS = 5.0
+SAVED_SECONDS = 5.0
+"""What a save that is under way gets, when the bookkeeper leaves."""
 SIZE_SECONDS = 60.0
 DROP_SECONDS = 600.0
 AT_ONCE = 200
@@ -97,8 +100,11 @@ class Books:
                     news.cancel()
                     break
                 await self._take_all(news.result())
-            rounds.cancel()
             stopping.cancel()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SAVED_SECONDS), self._saving:
+                    rounds.cancel()  # not while it saves: whether half of it came through nobody would know
+            rounds.cancel()
 
     async def finish(self) -> None:
         """To the log's end, then save everything; raises DatabaseAway. `follow` has ended."""

@@ -11,7 +11,7 @@ from ivr.activities.base import Activity, Exit, Name, Prompt, Seconds, named
 from ivr.activities.queue import Digit
 from ivr.effects import AskNumber, CollectDigits, Command, OfferCallback, TakeCallback
 from ivr.inputs import CallbackOffer, CommandResult, Digits, NumberKeyed
-from ivr.numbers import COUNTRIES
+from ivr.numbers import is_country
 from ivr.step import Step
 
 
@@ -57,7 +57,7 @@ class Callback(Activity, frozen=True, kw_only=True, tag="callback"):
     def faults(self) -> Iterator[tuple[str, str]]:
         if self.other is not None and self.other.digit == self.accept:
             yield "bad-setting", f"other.digit and accept are both {self.accept}; one digit can mean one thing only."
-        if self.other is not None and self.other.country and self.other.country not in COUNTRIES:
+        if self.other is not None and self.other.country and not is_country(self.other.country):
             yield "bad-setting", f"other.country: there is no country {self.other.country} (two letters, like DE)."
 
     def keeps_place(self, queue: str) -> bool:

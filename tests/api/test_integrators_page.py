@@ -127,7 +127,7 @@ def test_every_event_of_the_loopback_channel_is_told() -> None:
 
 def test_close_reasons_and_limits_are_the_sources() -> None:
     assert "IDLE_SECONDS = 40.0" in source("api/routes/desk.py")
-    assert "ws_max_size=128 * 1024" in source("exchange/brain/__main__.py")
+    assert "ws_max_size=128 * 1024" in source("exchange/brain/process.py")
     assert "LOG_OUT_AFTER = 60.0" in source("exchange/brain/desks.py")
     assert "RETURN_GRACE = 10.0" in source("exchange/brain/desks.py")
     assert "MEANT = frozenset({1000, 1001})" in source("api/routes/desk.py")

@@ -7,6 +7,7 @@ import hashlib
 from types import SimpleNamespace
 
 import pytest
+from argon2 import extract_parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -94,6 +95,12 @@ def test_no_origin_is_an_accident(origin: str) -> None:
         headers = {"origin": origin, "host": "switchroom"}  # noqa: RUF012
 
     assert auth.same_origin(Connection()) in (False, origin in {"http://switchroom", "https://switchroom", "//switchroom"})  # type: ignore[arg-type]
+
+
+def test_a_name_that_does_not_exist_takes_as_long() -> None:
+    """Its hash has the parameters of all others."""
+    assert extract_parameters(auth._NOBODY) == extract_parameters(auth.hash_password("a password"))
+    assert not auth._verify(auth._NOBODY, "")
 
 
 async def test_guessing_ends_after_ten_attempts_however_many_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -17,6 +18,7 @@ from exchange.brain.records import KIND, REJECTED, Record
 from exchange.brain.recovery import recover
 from storage import rows
 from storage.database import Database
+from storage.folds import FoldStates
 from storage.history import History
 from tests.exchange.bookkeeper.books_house import Counting, Office
 from tests.exchange.brain.story import contact_id, new_house
@@ -71,6 +73,26 @@ async def test_snapshots_are_of_their_place_and_the_last_one_of_the_end(
             await office.call()
             await office.until_read(books)
             assert books.standing().compared == 2
+
+
+async def test_who_is_told_to_leave_in_the_middle_of_a_save_ends_it_first(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed, save = asyncio.Event(), FoldStates.save
+
+    async def slow(*what: Any) -> None:
+        await save(*what)
+        committed.set()
+        await asyncio.sleep(0.2)
+
+    monkeypatch.setattr(FoldStates, "save", slow)
+    fold = Counting()
+    async with office.exchange():
+        async with office.books(fold) as books:
+            await office.call()
+            await office.until_read(books)
+            await asyncio.wait_for(committed.wait(), 10)
+        assert await counted(office) == books.standing().compared, "each once"
 
 
 async def test_a_flow_that_is_published_meanwhile_is_known_in_time(office: Office) -> None:
