@@ -67,7 +67,7 @@ def create_app(surface: Surface) -> FastAPI:
         stream.router,
         operations.router,
     ):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # as they are: include_router makes each of them again, in 0.3 s of a start
     _describe(app)
     # No mount: a known address with a wrong method must stay 405.
     app.router.default = Pages(surface.pages)
