@@ -22,7 +22,7 @@ from acd import (
 )
 from acd.effects import Effect
 from acd.errors import Refused
-from acd.model import AgentView, ContactView, EngineStatistics, Estimate, OfferView, Score
+from acd.model import AgentView, ContactMark, ContactView, EngineStatistics, Estimate, OfferView, Score, WorkView
 from acd.state import Floor
 
 _HANDLERS: dict[type[Any], Callable[[Floor, Any], None]] = {
@@ -180,6 +180,13 @@ class Engine:
         """All open contacts, in order of arrival."""
         return [views.of_contact(self._floor, contact) for contact in self._floor.contacts.values()]
 
+    def marks(self) -> list[ContactMark]:
+        """All open contacts, in order of arrival; of each as much as tells what is there."""
+        return [
+            ContactMark(found.id, found.channel, found.state, tuple([(visit.id, visit.queue) for visit in found.visits]))
+            for found in self._floor.contacts.values()
+        ]
+
     # --- agents ---------------------------------------------------------------------------------------------------
 
     def agent(self, agent: str) -> AgentView | None:
@@ -190,6 +197,15 @@ class Engine:
     def agents(self) -> list[AgentView]:
         """All agents, in the order of the configuration."""
         return [views.of_agent(self._floor, agent) for agent in self._floor.agents.values()]
+
+    def works(self) -> list[tuple[WorkView, str]]:
+        """What all agents have, wrap-up included, each with its agent."""
+        floor = self._floor
+        return [(work, agent.id) for agent in floor.agents.values() if agent.works for work in floor.works_of(agent)]
+
+    def logged_in(self) -> list[str]:
+        """The agents that are not logged out, in the order of the configuration."""
+        return [agent.id for agent in self._floor.agents.values() if agent.state != "logged-out"]
 
     def offer(self, offer: str) -> OfferView | None:
         """An offer that is out."""

@@ -6,7 +6,7 @@ Webex and most suites count it; 5 is the default.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -359,6 +359,16 @@ class VisitView(msgspec.Struct, frozen=True):
     place: float
     step: int
     need: Need
+
+
+class ContactMark(NamedTuple):
+    """As much of an open contact as tells what is there; cheap, since there may be many."""
+
+    id: str
+    channel: Channel
+    state: ContactState
+    visits: tuple[tuple[str, str], ...]
+    """Of each visit: its id, its queue."""
 
 
 class ContactView(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import structlog
 import acd.effects as decided
 import acd.events as routing
 from acd.document import EntryPointConfig
-from acd.model import ContactView, Need
+from acd.model import ContactMark, ContactView, Need
 from api.channel import (
     Action,
     Callback,
@@ -316,10 +316,10 @@ class ChannelWork:
 
     # --- after a restart ------------------------------------------------------------------------------------------
 
-    def reopen(self, open: Sequence[ContactView]) -> None:
+    def reopen(self, open: Sequence[ContactMark]) -> None:
         """The conversations that are open, or still being wrapped up; what was said in them comes by and by."""
-        works = [(work, agent.id) for agent in self._house.engine.agents() for work in agent.works]
-        waiting = [view.id for view in open if view.id not in self._house.talks]
+        works = self._house.engine.works()
+        waiting = [mark.id for mark in open if mark.id not in self._house.talks]
         for contact in dict.fromkeys([*(work.contact for work, _ in works if work.channel != "voice"), *waiting]):
             self.conversations[contact] = Conversation(contact)
         for work, agent in works:
@@ -328,9 +328,9 @@ class ChannelWork:
         self._recall.expect(work.contact for work, _ in works)
         self._recall.expect(waiting)
 
-    def take_up(self, open: Sequence[ContactView]) -> None:
+    def take_up(self, open: Sequence[ContactMark]) -> None:
         """Finish what the exchange before us began: contacts that arrived and are in no queue yet, or came back from one."""
-        arrived = [self._house.engine.contact(view.id) for view in open if view.state == "arrived"]
+        arrived = [self._house.engine.contact(mark.id) for mark in open if mark.state == "arrived"]
         for view in arrived:
             if view is None or view.id not in self.conversations or view.state != "arrived":
                 continue

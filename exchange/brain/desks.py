@@ -264,7 +264,7 @@ class Desks:
 
     def _logged_in(self) -> Iterator[list[Seat]]:
         """The seats of all who are, a part at a time."""
-        agents = [view.id for view in self.house.engine.agents() if view.state != "logged-out"]
+        agents = self.house.engine.logged_in()
         for first in range(0, len(agents), AWAY_AT_ONCE):
             yield [self._seat(agent) for agent in agents[first : first + AWAY_AT_ONCE]]
 

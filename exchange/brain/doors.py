@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import structlog
 
 from acd.document import EntryPointConfig
-from acd.model import ContactView
+from acd.model import ContactMark
 from exchange.brain import records
 from exchange.brain.answers import KEPT_SECONDS, Answers
 from exchange.brain.broadcasts import Broadcasts
@@ -42,7 +42,7 @@ class Doors:
         following: Following,
         entry_points: Callable[[], dict[str, EntryPointConfig]],
         now: Callable[[], float],
-        open: Sequence[ContactView],
+        open: Sequence[ContactMark],
     ) -> None:
         """`open` are the contacts that the exchange begins with."""
         self._exchange = exchange

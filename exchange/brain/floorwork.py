@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import acd.effects as decided
 import acd.events as routing
-from acd.model import AgentView, ContactView
+from acd.model import AgentView, ContactMark
 from api.channel import Done, Wait
 from api.errors import ApiError
 from api.models import User
@@ -31,7 +31,7 @@ class FloorWork:
         answers: Answers,
         broadcasts: Broadcasts,
         now: Callable[[], float],
-        open: Sequence[ContactView] = (),
+        open: Sequence[ContactMark] = (),
     ) -> None:
         """`open` are the contacts that are there when it begins."""
         self._house = house
@@ -41,9 +41,9 @@ class FloorWork:
         self._now = now
         self._visits: dict[str, dict[str, str]] = {}
         """By queue: the contact of each visit that is not over, in the order of being queued."""
-        for view in open:
-            for visit in view.visits:
-                self._visits.setdefault(visit.queue, {})[visit.id] = view.id
+        for mark in open:
+            for visit, queue in mark.visits:
+                self._visits.setdefault(queue, {})[visit] = mark.id
 
     def carry_out(self, outcome: Outcome) -> list[str]:
         """Keep up with the queues and broadcasts; the agents whose desks show something new."""

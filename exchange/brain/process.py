@@ -113,7 +113,7 @@ class Brain:
                 house = await self._recover(found, events)
                 self.clock = EngineClock(house.last_at)
                 gap = self.clock.now() - house.last_at if house.last_at else 0.0
-                open = house.engine.contacts()
+                open = house.engine.marks()
                 details = await recovery.recall_details(house, open, queries)
                 exchange = self.exchange = Exchange(house, details, lambda: found.entry_points)
                 exchange.garbage = garbage

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from acd.errors import Refused
-from acd.model import ContactView
+from acd.model import ContactMark
 from exchange.brain import records, replay
 from exchange.brain.details import Details
 from exchange.brain.garbage import put_off
@@ -58,8 +58,8 @@ async def _replay(house: House, events: EventLog, after: tuple[int, int], skippe
     return count
 
 
-async def recall_details(house: House, open: Sequence[ContactView], queries: Queries) -> dict[str, Details]:
+async def recall_details(house: House, open: Sequence[ContactMark], queries: Queries) -> dict[str, Details]:
     """Who calls, or is called: nothing can be done with them without. The others have time (exchange.brain.recall)."""
-    calls = [view.id for view in open if view.channel == "voice"]
+    calls = [mark.id for mark in open if mark.channel == "voice"]
     rows = await queries.open_contacts(list(dict.fromkeys([*house.talks, *calls])))
     return {str(row["id"]): details_of(row) for row in rows}

@@ -54,8 +54,8 @@ class Floor:
         self.agents = {view.id: view for view in engine.agents()}
         self.waiting: dict[str, int] = {}
         self.engaged: dict[str, list[str]] = {}
-        for contact in engine.contacts():
-            for queue in {visit.queue for visit in contact.visits}:
+        for contact in engine.marks():
+            for queue in {queue for _, queue in contact.visits}:
                 if contact.state in ("waiting", "offered", "scheduled"):
                     self.waiting[queue] = self.waiting.get(queue, 0) + 1
         for view in self.agents.values():

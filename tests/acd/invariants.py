@@ -54,6 +54,14 @@ def everything_adds_up(engine: Engine, seen: Receiver, arrived: int) -> None:
     assert works == set(seen.open_segments)
 
 
+def short_views_agree(engine: Engine) -> None:
+    """What tells in short who is there says the same as the whole views."""
+    contacts, agents = engine.contacts(), engine.agents()
+    assert engine.marks() == [(c.id, c.channel, c.state, tuple((v.id, v.queue) for v in c.visits)) for c in contacts]
+    assert engine.works() == [(work, agent.id) for agent in agents for work in agent.works]
+    assert engine.logged_in() == [agent.id for agent in agents if agent.state != "logged-out"]
+
+
 def standing(floor: Floor) -> list[Visit]:
     """Every visit that waits for a match."""
     return [visit for contact in floor.contacts.values() if contact.state == "waiting" for visit in contact.visits]

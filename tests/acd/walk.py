@@ -425,6 +425,7 @@ class Walk(RuleBasedStateMachine):
         floor = floor_of(self.engine)
         invariants.one_agent_each(floor, self.seen)
         invariants.everything_adds_up(self.engine, self.seen, self.accepted_arrivals)
+        invariants.short_views_agree(self.engine)
         invariants.in_order(floor, self.rules)
         invariants.is_woken(floor, self.seen)
         invariants.agents_were_told(floor, self.engine, self.seen)

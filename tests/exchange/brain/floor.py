@@ -185,7 +185,7 @@ class Floor:
         await recovery.recover(house, cast(EventLog, self.log))
         clock = cast(EngineClock, LoopClock())
         events, queries = cast(EventLog, self.log), cast(Queries, self.queries)
-        open = house.engine.contacts()
+        open = house.engine.marks()
         details = await recovery.recall_details(house, open, queries)
         exchange = self.exchange = Exchange(house, details, lambda: {"5000": EntryPoint("5000", "demo", web=True)})
         exchange.dialler = Dialler(exchange, lambda: self.trunks)
