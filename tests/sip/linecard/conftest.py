@@ -98,7 +98,8 @@ class Forked:
         return self.returncode
 
     def _status(self) -> int | None:
-        lines = [msgspec.json.decode(text) for text in self._log.read_bytes().splitlines() if text.startswith(b"{")]
+        *whole, _ = self._log.read_bytes().split(b"\n")  # what comes after the last newline is still being written
+        lines = [msgspec.json.decode(text) for text in whole if text.startswith(b"{")]
         return next((int(said["status"]) for said in lines if said.get("pid") == self.pid and "status" in said), None)
 
 
