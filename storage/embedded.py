@@ -8,6 +8,7 @@ its socket, as `/proc/self/cwd`; clients reach the socket by a symlink in the ru
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pwd
 import shutil
@@ -43,6 +44,9 @@ STOP_IMMEDIATE = signal.SIGQUIT
 
 _HERE = "/proc/self/cwd"
 _SOCKET_DIR = "pg"
+_LOCK = "postmaster.pid"
+BURIAL_SECONDS = 10.0
+BURIAL_LOOK = 0.02
 _PORT = 5432
 
 SETTINGS: Mapping[str, str] = {
@@ -128,12 +132,44 @@ class EmbeddedPostgres:
     def running(self) -> int | None:
         """Process id of a living server of this cluster, whoever started it."""
         try:
-            pid = int((self.cluster / "postmaster.pid").read_text().split("\n", 1)[0])
+            pid = int((self.cluster / _LOCK).read_text().split("\n", 1)[0])
             process = psutil.Process(pid)
             alive = process.status() != psutil.STATUS_ZOMBIE and process.name() == "postgres"
             return pid if alive and os.path.samefile(f"/proc/{pid}/cwd", self.cluster) else None
         except (OSError, ValueError, psutil.Error):
             return None
+
+    async def bury(self) -> None:
+        """Before a start: wait until the process of a server that died is gone for good.
+
+        Until whoever inherits the process takes note of its death, PostgreSQL believes that it lives, and refuses to start.
+        Should nobody ever (or another program have its number now), its lock goes, unless a process of this cluster is left.
+        """
+        until = asyncio.get_running_loop().time() + BURIAL_SECONDS
+        while (pid := self._locked_by()) is not None and self.running() is None:
+            if asyncio.get_running_loop().time() > until:
+                if not await asyncio.to_thread(self._processes):
+                    (self.cluster / _LOCK).unlink(missing_ok=True)
+                    log.warning("a dead server's lock is removed", pid=pid)
+                return
+            await asyncio.sleep(BURIAL_LOOK)
+
+    def _locked_by(self) -> int | None:
+        """The process that the lock names, if there is one with that number."""
+        try:
+            pid = int((self.cluster / _LOCK).read_text().split("\n", 1)[0])
+        except (OSError, ValueError):
+            return None
+        return pid if psutil.pid_exists(pid) else None
+
+    def _processes(self) -> list[int]:
+        """Living processes that are in this cluster's directory."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(OSError, psutil.Error):
+                if process.status() != psutil.STATUS_ZOMBIE and os.path.samefile(f"/proc/{process.pid}/cwd", self.cluster):
+                    found.append(process.pid)
+        return found
 
     async def ready(self, *, timeout: float | None = None, alive: Callable[[], bool] | None = None) -> None:
         """Wait until the server takes connections, however long it recovers, and our database is there.

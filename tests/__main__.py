@@ -11,9 +11,7 @@ from xml.etree import ElementTree
 
 SYSTEMS = ("tests/e2e", "tests/adversity")
 """Whole systems: many processes each, and what they promise is measured by the clock."""
-SLOWEST = ("tests/web", "tests/sip", "tests/media", "tests/exchange")
-"""They begin, so that no core waits for the end of one long file."""
-SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
 OUTCOMES = {"failures": "failed", "errors": "errors", "skipped": "skipped"}
 INTERRUPTED = 2
 
@@ -42,7 +40,7 @@ def main(options: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         reports = [Path(folder, "rooms.xml"), Path(folder, "systems.xml")]
         runs = (
-            ("The rooms, side by side", (*SIDE_BY_SIDE, *(f"--ignore={path}" for path in SYSTEMS), *SLOWEST, "tests")),
+            ("The rooms, side by side", (*SIDE_BY_SIDE, *(f"--ignore={path}" for path in SYSTEMS))),
             ("Whole systems, one after the other", SYSTEMS),
         )
         codes = []

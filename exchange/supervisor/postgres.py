@@ -25,6 +25,7 @@ async def prepare(data: Path, run: Path, screen: Screen) -> tuple[Spec, str]:
     spawn = server.spawn()
 
     async def launcher(spec: Spec, log: Path) -> Process:
+        await server.bury()
         return launch(spec.argv, spec.environment, log, cwd=spawn.cwd, user=spawn.uid, group=spawn.gid)
 
     async def probe() -> str:

@@ -113,7 +113,7 @@ async def test_a_hung_database_costs_nothing(node: LoneExchange, wire: Wire, dsn
             await node.until(node.logs_to_database, "the database again")
             node.line.hang_up(waiting)
             await second.say("set_state", state="available")
-        assert COMMIT_SECONDS < min(took) < AT_ONCE
+        assert COMMIT_SECONDS / 2 < min(took) < AT_ONCE, "the commit's time, which may begin before the clock is looked at"
 
         async def mails() -> list[str]:
             items = (await api.get("/api/v1/contacts", params={"queue": "support"})).json().get("items", [])

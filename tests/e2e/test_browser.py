@@ -445,7 +445,7 @@ async def test_a_killed_exchange_is_not_heard(house: Switchroom, stage: Stage) -
     await agent.page.evaluate(
         """() => {
              window.samples = [];
-             setInterval(() => window.samples.push([__switchroom.remoteTone(), __switchroom.remoteLevel()]), 100);
+             setInterval(() => window.samples.push([__switchroom.remoteTone(), __switchroom.remoteLevel()]), 20);
            }"""
     )
     killed = time.monotonic()

@@ -184,9 +184,19 @@ async def test_a_connection_that_fails_here_is_made_anew(browser: Browser, addre
     await softphone(page, "ready")
     desk = exchange.desk("agent1")
     old = desk.tabs[0].connection
-    await page.evaluate("window.connection.say('disconnected')")
-    await softphone(page, "lost")
-    await page.evaluate("window.connection.say('connected')")
+    # In the page, since a round trip to it may take longer than what a lost connection gets to come back.
+    await page.evaluate(
+        """() => new Promise((done) => {
+             window.connection.say("disconnected");
+             const shown = document.querySelector("[data-testid=softphone-state]");
+             const look = () => {
+               if (shown.dataset.state !== "lost") return setTimeout(look, 10);
+               window.connection.say("connected");
+               done();
+             };
+             look();
+           })"""
+    )
     await softphone(page, "ready")
     assert desk.tabs[0].connection is old
     await page.evaluate("window.connection.say('disconnected')")
